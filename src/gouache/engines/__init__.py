@@ -1,0 +1,137 @@
+"""The plugin seam: an engine turns one request into pixels.
+
+An engine is whatever an entry point of the group `gouache.engines` names: a callable that takes the
+`Settings` and returns an object with the two members of `Engine`. Opening is cheap; weights load
+with the first picture. Pixels are (H, W, 3) uint8 sRGB arrays of the size asked for.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gouache.contract import MAX_SEED, QUALITIES, SIZES, GenerateImage
+from gouache.errors import UnknownEngine, UnsupportedByEngine
+from gouache.settings import Settings
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do.
+
+    `models` maps each name a request may ask for to the model that then draws; the contract's
+    default model is one of them. `styles` are the values of the request's `style`.
+    """
+
+    models: Mapping[str, str]
+    sizes: tuple[str, ...] = SIZES
+    qualities: tuple[str, ...] = QUALITIES
+    styles: tuple[str, ...] = ()
+    supports_seed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Progress: `step` of `steps` are done; `preview` is a small picture (h, w, 3) of it so far."""
+
+    step: int
+    steps: int
+    preview: Pixels | None = None
+
+
+OnStep = Callable[[Step], None]
+"""Called after each step; may raise `Cancelled`, which stops the engine and reaches its caller."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """What an engine hands back.
+
+    `revised_prompt` is what the model was really given, `unresolved` the words of the prompt that
+    had no influence on the picture, `warnings` sentences for the user.
+    """
+
+    pixels: Pixels
+    model: str
+    seed: int
+    revised_prompt: str
+    unresolved: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """Turns one request into pixels."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    def generate(self, request: GenerateImage, on_step: OnStep | None = None) -> Drawing:
+        """Draw the request; a request without a seed gets `choose_seed`.
+
+        Raises:
+            UnsupportedByEngine: it cannot do what a field asks for.
+            EngineError: it failed.
+            Cancelled: `on_step` raised it.
+        """
+
+
+def check_supported(request: GenerateImage, capabilities: Capabilities) -> None:
+    """Refuse by name what the engine cannot do.
+
+    Raises:
+        UnsupportedByEngine: `param` names the field; the message lists the values it allows.
+    """
+    choices = {
+        "model": tuple(capabilities.models),
+        "size": capabilities.sizes,
+        "quality": capabilities.qualities,
+        "style": capabilities.styles,
+    }
+    for name, allowed in choices.items():
+        value = getattr(request, name)
+        if value is None or value in allowed:
+            continue
+        wanted = f"use one of {', '.join(allowed)}" if allowed else "leave it out"
+        raise UnsupportedByEngine(
+            f"{name} {value!r} is not supported by this engine; {wanted}", param=name
+        )
+    if request.seed is not None and not capabilities.supports_seed:
+        raise UnsupportedByEngine(
+            "seed is not supported by this engine; leave it out", param="seed"
+        )
+
+
+def choose_seed(request: GenerateImage) -> int:
+    """Return the request's seed, or a new one that nobody can guess."""
+    return secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
+
+
+def engine_names() -> list[str]:
+    """Return the names of the installed engines."""
+    return sorted(_entry_points())
+
+
+def open_engine(name: str, settings: Settings) -> Engine:
+    """Open the installed engine of this name.
+
+    Raises:
+        UnknownEngine: none has this name; the message lists those there are.
+        EngineError: it cannot be opened.
+    """
+    installed = _entry_points()
+    if name not in installed:
+        known = ", ".join(sorted(installed))
+        raise UnknownEngine(f"no engine is named {name!r}; use one of {known}", param="engine")
+    make = cast(Callable[[Settings], Engine], installed[name].load())
+    return make(settings)
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="gouache.engines")}
