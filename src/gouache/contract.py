@@ -17,7 +17,7 @@ Quality = Literal["standard", "hd"]
 
 SIZES: tuple[Size, ...] = get_args(Size)
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
-MAX_PROMPT_CHARACTERS = 32_000
+MAX_CHARACTERS = {"prompt": 32_000, "model": 200, "filename": 1000, "style": 50}
 MAX_SEED = 2**32 - 1
 
 
@@ -36,12 +36,12 @@ class GenerateImage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     prompt: str = Field(
-        min_length=1, max_length=MAX_PROMPT_CHARACTERS, description="What the picture shows."
+        min_length=1, max_length=MAX_CHARACTERS["prompt"], description="What the picture shows."
     )
     model: str = Field(
         "dall-e-3",
         min_length=1,
-        max_length=200,
+        max_length=MAX_CHARACTERS["model"],
         description="The model to draw with; each engine maps the default to a model it has.",
     )
     size: Size = Field("1024x1024", description="Width x height in pixels.")
@@ -49,7 +49,7 @@ class GenerateImage(BaseModel):
     filename: str | None = Field(
         None,
         min_length=1,
-        max_length=1000,
+        max_length=MAX_CHARACTERS["filename"],
         description="The name of the file; made safe, with the extension of what is in it.",
     )
     disable_model_response: Annotated[bool, BeforeValidator(_true_or_false)] = Field(
@@ -64,7 +64,7 @@ class GenerateImage(BaseModel):
     style: str | None = Field(
         None,
         min_length=1,
-        max_length=50,
+        max_length=MAX_CHARACTERS["style"],
         description="A style of the engine; without it the prompt decides.",
     )
 
@@ -99,14 +99,13 @@ def read_request(params: Mapping[str, Any]) -> GenerateImage:
         return GenerateImage.model_validate(dict(params))
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        param = str(problems[0]["loc"][0]) if problems[0]["loc"] else None
         message = "; ".join(_sentence(problem) for problem in problems)
-        raise RequestError(message, param=param) from error
+        raise RequestError(message, param=str(problems[0]["loc"][0])) from error
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
     """Return one validation problem as a sentence that begins with the field."""
-    name = str(problem["loc"][0]) if problem["loc"] else "params"
+    name = str(problem["loc"][0])
     given = problem["input"]
     shown = repr(given) if len(repr(given)) <= 60 else repr(given)[:57] + "..."
     match problem["type"]:
@@ -116,10 +115,14 @@ def _sentence(problem: Mapping[str, Any]) -> str:
             allowed = ", ".join({"size": SIZES, "quality": QUALITIES}[name])
             return f"{name} must be one of {allowed}; not {shown}"
         case "string_too_short" | "string_too_long":
-            most = {"prompt": MAX_PROMPT_CHARACTERS, "model": 200, "filename": 1000, "style": 50}
-            return f"{name} must be 1 to {most[name]:,} characters; this one has {len(given):,}"
-        case "greater_than_equal" | "less_than_equal":
+            most = MAX_CHARACTERS[name]
+            return f"{name} must be 1 to {most:,} characters; this one has {len(given):,}"
+        case "greater_than_equal" | "less_than_equal" | "int_type":
             return f"{name} must be a whole number from 0 to {MAX_SEED}; not {shown}"
+        case "string_type":
+            return f"{name} must be text; not {shown}"
+        case "string_unicode":
+            return f"{name} is not valid Unicode text"
         case "value_error":
             return f"{name} {problem['ctx']['error']}; not {shown}"
         case _:

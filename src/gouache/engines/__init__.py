@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gouache.contract import MAX_SEED, QUALITIES, SIZES, GenerateImage
-from gouache.errors import UnknownEngine, UnsupportedByEngine
+from gouache.errors import EngineError, UnknownEngine, UnsupportedByEngine
 from gouache.settings import Settings
 
 Pixels = NDArray[np.uint8]
@@ -129,7 +129,10 @@ def open_engine(name: str, settings: Settings) -> Engine:
     if name not in installed:
         known = ", ".join(sorted(installed))
         raise UnknownEngine(f"no engine is named {name!r}; use one of {known}", param="engine")
-    make = cast(Callable[[Settings], Engine], installed[name].load())
+    try:
+        make = cast(Callable[[Settings], Engine], installed[name].load())
+    except (ImportError, AttributeError) as error:
+        raise EngineError(f"the engine {name!r} cannot be loaded: {error}") from error
     return make(settings)
 
 

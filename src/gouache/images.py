@@ -1,0 +1,178 @@
+"""Pictures as files: PNG with its own recipe inside, safe names, writing all or nothing.
+
+Pixels are (H, W, 3) uint8 sRGB arrays. The recipe is the JSON text of the PNG's text chunk
+"gouache"; what is read back equals what was put in (`test_the_recipe_read_is_the_recipe_written`).
+"""
+
+import io
+import os
+import secrets
+import unicodedata
+import uuid
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gouache import __version__
+from gouache.contract import GenerateImage
+from gouache.errors import RecipeNotFound, StorageError
+
+CONTENT_TYPE = "image/png"
+EXTENSION = ".png"
+MAX_FILENAME_BYTES = 200
+RECIPE_KEYWORD = "gouache"
+
+_NAMESPACE = uuid.UUID("5f3c1c0e-6f0e-5d53-9d2b-2a4c8f1f7b10")
+_IMAGE_EXTENSIONS = set(
+    [
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".heic",
+        ".jpeg",
+        ".jpg",
+        ".pdf",
+        ".png",
+        ".svg",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
+)
+_RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
+    port + digit for port in ("com", "lpt") for digit in "123456789"
+}
+_RESERVED_CHARACTERS = set('<>:"|?*')
+
+
+class Recipe(BaseModel):
+    """All that is needed to draw a picture again: the request, and what the engine chose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: GenerateImage
+    seed: int
+    model: str
+    revised_prompt: str
+
+
+def alt_text(recipe: Recipe) -> str:
+    """Return words for those who do not see the picture: the prompt, on one line."""
+    return " ".join(_printable(recipe.request.prompt).split())
+
+
+def encode_png(pixels: NDArray[np.uint8], recipe: Recipe) -> bytes:
+    """Return a PNG file with the recipe and the alternative text in its text chunks."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt(RECIPE_KEYWORD, recipe.model_dump_json())
+    chunks.add_itxt("Description", alt_text(recipe))
+    chunks.add_itxt("Software", f"gouache {__version__}")
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=chunks)
+    return file.getvalue()
+
+
+def decode_png(data: bytes) -> NDArray[np.uint8]:
+    """Return the pixels of a PNG file."""
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def read_recipe(data: bytes) -> Recipe:
+    """Return the recipe inside a PNG file.
+
+    Raises:
+        RecipeNotFound: the file is no PNG, or carries no recipe that can be read.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            text = image.info[RECIPE_KEYWORD]
+        return Recipe.model_validate_json(text)
+    except KeyError as error:
+        raise RecipeNotFound("the picture carries no recipe; it was not drawn here") from error
+    except ValidationError as error:
+        raise RecipeNotFound("the picture's recipe is damaged or of another version") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise RecipeNotFound("the file is not a PNG picture") from error
+
+
+def default_filename(recipe: Recipe) -> str:
+    """Return the name of a picture that was given none; the same recipe has the same name."""
+    return f"{uuid.uuid5(_NAMESPACE, recipe.model_dump_json())}_generate_image{EXTENSION}"
+
+
+def safe_filename(wanted: str) -> str:
+    """Return a name every file system takes, of at most `MAX_FILENAME_BYTES` in UTF-8.
+
+    Folders, control and reserved characters go; the extension becomes that of the content.
+    """
+    name = unicodedata.normalize("NFC", wanted).replace("\\", "/").rstrip("/").split("/")[-1]
+    name = "".join("_" if c in _RESERVED_CHARACTERS else c for c in _printable(name))
+    name = " ".join(name.split()).lstrip(".").strip()
+    stem, dot, suffix = name.rpartition(".")
+    if dot and f".{suffix.lower()}" in _IMAGE_EXTENSIONS:
+        name = stem
+    room = MAX_FILENAME_BYTES - len(EXTENSION)
+    name = name.encode()[:room].decode(errors="ignore").rstrip(" .")
+    if name.split(".")[0].rstrip().lower() in _RESERVED_NAMES:
+        name = f"_{name}"
+    return (name or "image") + EXTENSION
+
+
+def check_writable(path: Path) -> None:
+    """Find out before drawing that `path` could not be written, where that can be known.
+
+    Raises:
+        StorageError: it is something else than a file, or its folder is closed to us.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{path} is not a file; give the picture another name")
+    folder = next(folder for folder in path.parents if folder.exists())
+    if not folder.is_dir():
+        raise StorageError(f"{folder} is not a folder; put the picture elsewhere")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(f"the folder {folder} is not writable; put the picture elsewhere")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing; folders are made, an existing file is replaced.
+
+    Raises:
+        StorageError: it could not be written; nothing is left behind.
+    """
+    check_writable(path)
+    path = path.resolve()
+    part = path.with_name(f".gouache-{secrets.token_hex(8)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{path} could not be written: {reason}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the system lets a folder be opened."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _printable(text: str) -> str:
+    """Return the text without control, format and surrogate characters; white space is kept."""
+    return "".join(c for c in text if c.isspace() or not unicodedata.category(c).startswith("C"))
