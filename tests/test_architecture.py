@@ -1,0 +1,197 @@
+"""The rules of the house: who may import whom, and how long things may be."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "gouache"
+
+LEVELS = {
+    "cli": 4,
+    "terminal": 4,
+    "engines": 2,
+    "engines.embedded": 2,
+    "engines.fake": 2,
+    "images": 1,
+    "prompts": 1,
+    "reading": 1,
+    "tagging": 1,
+    "lexicon": 1,
+    "concepts": 1,
+    "diffusion": 1,
+    "contract": 0,
+    "errors": 0,
+    "scene": 0,
+    "settings": 0,
+}
+"""Each part's level; a part may import from the levels below its own."""
+
+SIDEWAYS = {
+    "cli": {"terminal"},
+    "engines.embedded": {"engines"},
+    "engines.fake": {"engines"},
+    "prompts": {"reading", "tagging", "lexicon", "concepts"},
+    "reading": {"tagging", "lexicon", "concepts"},
+    "tagging": {"lexicon", "concepts"},
+    "contract": {"errors"},
+    "settings": {"errors"},
+}
+"""What a part may import from its own level."""
+
+ONLY_IMPORTERS = {"diffusion": {"engines.embedded"}}
+"""Parts that few may import."""
+
+ONLY_IMPORTS = {
+    "diffusion": {"scene", "errors"},
+    "engines.fake": {"contract", "engines", "settings"},
+}
+"""Parts that may import little of ours."""
+
+LIBRARIES = {
+    "contract": {"pydantic"},
+    "errors": set(),
+    "scene": set(),
+    "settings": {"pydantic", "pydantic_settings", "platformdirs"},
+    "diffusion": {"numpy", "openvino", "tokenizers"},
+}
+"""The libraries a part may import, where that is settled."""
+
+TRAINING_MAY_IMPORT = {"scene", "diffusion", "concepts"}
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+BANNED_NAMES = set(
+    [
+        "util",
+        "utils",
+        "common",
+        "helper",
+        "helpers",
+        "manager",
+        "handler",
+        "processor",
+        "base",
+        "impl",
+        "data",
+        "info",
+        "misc",
+    ]
+)
+
+
+def modules(folder):
+    found = sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+    return {path: ast.parse(path.read_text()) for path in found}
+
+
+def part_of(dotted):
+    """Return the part a name below gouache belongs to: "engines.fake", "diffusion", "contract"."""
+    pieces = dotted.split(".")
+    for length in range(len(pieces), 0, -1):
+        if ".".join(pieces[:length]) in LEVELS:
+            return ".".join(pieces[:length])
+    return None
+
+
+def own_name(path):
+    return (
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").strip(".")
+    )
+
+
+def imports(tree):
+    """Yield each imported module's dotted name; a name imported from a package may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def parts_imported(tree):
+    """Return the parts of gouache a module imports."""
+    own = [name.removeprefix("gouache.") for name in imports(tree) if name.startswith("gouache.")]
+    return {part_of(name) for name in own if name != "__version__"}
+
+
+def test_each_module_has_a_level():
+    names = [own_name(path) for path in modules(SOURCE)]
+    assert [name for name in names if name and part_of(name) is None] == []
+    assert len(names) >= 14, "this test has stopped finding modules; mend it"
+
+
+def test_imports_go_down():
+    for path, tree in modules(SOURCE).items():
+        part = part_of(own_name(path))
+        for other in parts_imported(tree) - {part}:
+            assert other is not None, f"{path} imports something that has no level"
+            down = LEVELS[other] < LEVELS[part]
+            assert down or other in SIDEWAYS.get(part, ()), f"{part} must not import {other}"
+            allowed = ONLY_IMPORTERS.get(other)
+            assert allowed is None or part in allowed, f"{part} must not import {other}"
+            allowed = ONLY_IMPORTS.get(part)
+            assert allowed is None or other in allowed, f"{part} must not import {other}"
+
+
+def test_the_lower_levels_import_few_libraries():
+    for path, tree in modules(SOURCE).items():
+        allowed = LIBRARIES.get(part_of(own_name(path)))
+        if allowed is None:
+            continue
+        roots = {name.split(".")[0] for name in imports(tree)}
+        foreign = roots - set(sys.stdlib_module_names) - {"gouache"}
+        assert foreign <= allowed, f"{path} imports {foreign - allowed}"
+
+
+def test_nothing_shipped_imports_torch_or_training():
+    for path, tree in modules(SOURCE).items():
+        roots = {name.split(".")[0] for name in imports(tree)}
+        assert not roots & {"torch", "training", "scipy", "resvg_py"}, path
+
+
+def test_training_imports_little_of_the_package():
+    found = modules(ROOT / "training")
+    for path, tree in found.items():
+        assert parts_imported(tree) <= TRAINING_MAY_IMPORT, path
+    assert len(found) >= 5, "this test has stopped finding modules; mend it"
+
+
+def test_the_command_line_is_imported_without_the_heavy_libraries():
+    code = (
+        "import sys, gouache.cli; "
+        "print(sorted({'openvino', 'torch', 'tokenizers', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_and_functions_are_short():
+    for path, tree in (modules(SOURCE) | modules(ROOT / "training")).items():
+        lines = len(path.read_text().splitlines())
+        assert lines < MAX_FILE_LINES, f"{path} has {lines} lines"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                assert length <= MAX_FUNCTION_LINES, f"{path}: {node.name} has {length} lines"
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    found = [*modules(SOURCE), *modules(ROOT / "training")]
+    assert [str(path) for path in found if set(path.stem.split("_")) & BANNED_NAMES] == []
+
+
+def test_each_module_says_what_it_holds():
+    for path, tree in (modules(SOURCE) | modules(ROOT / "training")).items():
+        assert ast.get_docstring(tree), path
+
+
+def test_the_scripts_can_be_run():
+    scripts = [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]
+    assert len(scripts) >= 5
+    for script in scripts:
+        assert os.access(script, os.X_OK), script
+        assert len(script.read_text().splitlines()) <= 20, script

@@ -1,0 +1,117 @@
+"""The prose is run: README commands, promised tests, links, versions."""
+
+import re
+import shlex
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gouache import __version__
+from gouache.cli import app, separate_prompt
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def fake_engine(monkeypatch, tmp_path):
+    monkeypatch.setenv("GOUACHE_ENGINE", "fake")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_commands_of_the_readme_run(fake_engine):
+    commands = [line for block in blocks("console") for line in block.splitlines()]
+    assert len(commands) >= 6, "this test has stopped finding commands; mend it"
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "gouache"
+        result = CliRunner().invoke(app, separate_prompt(arguments))
+        assert result.exit_code == 0, f"{command}: {result.output}"
+
+
+def test_the_python_of_the_readme_runs(fake_engine, capsys):
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    assert "(1024, 1024, 3) A red bicycle" in capsys.readouterr().out
+
+
+def test_the_scripts_the_readme_names_are_there():
+    named = re.findall(r"scripts/\w+", README)
+    assert len(named) >= 4
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_readme_installs_as_the_scripts_do():
+    script = (ROOT / "scripts" / "venv").read_text()
+    for words in (
+        "-m venv .venv",
+        ".venv/bin/python -m pip install",
+        "--constraint constraints.txt",
+    ):
+        assert words in script
+        assert words in README
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+def test_links_in_the_documents_lead_somewhere():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    found = 0
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            if not re.match(r"https?:", target):
+                found += 1
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    assert found >= 8
+
+
+def test_each_decision_names_a_test_that_exists():
+    decisions = (ROOT / "docs" / "decisions.md").read_text().split("\n## ")[1:]
+    tests = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(decisions) >= 8
+    for decision in decisions:
+        title = decision.partition("\n")[0]
+        assert re.match(r"\d{4}-\d\d-\d\d: ", title), title
+        names = re.findall(r"`(test_\w+)`", decision.partition("Enforced by:")[2])
+        assert names, f"{title}: no test"
+        for name in names:
+            assert f"def {name}(" in tests, f"{title}: {name} is no test"
+
+
+def test_the_version_is_the_same_everywhere():
+    assert PROJECT["project"]["version"] == __version__
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_dependency_is_pinned_exactly():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = PROJECT["project"]["dependencies"] + extras["test"] + extras["training"]
+    names = {re.match(r"[\w.-]+", line).group().lower() for line in wanted}
+    assert names <= pinned
+
+
+def test_the_checks_install_the_training_libraries():
+    assert "scripts/venv test,training" in (ROOT / "scripts" / "check").read_text()
+
+
+def test_the_package_carries_its_weights():
+    """Whatever lies in the package and is no module is named as package data."""
+    package = ROOT / "src" / "gouache"
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["gouache"]
+    for path in package.rglob("*"):
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts:
+            name = path.relative_to(package).as_posix()
+            assert any(fnmatch(name, pattern) for pattern in patterns), name

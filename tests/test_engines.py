@@ -1,0 +1,158 @@
+"""One suite for every engine: the fake, and our own model where its weights are."""
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from gouache import engines
+from gouache.contract import QUALITIES, SIZES, read_request
+from gouache.engines import Capabilities, check_supported, choose_seed, engine_names, open_engine
+from gouache.errors import Cancelled, EngineError, UnknownEngine, UnsupportedByEngine
+from gouache.settings import Settings
+
+PROMPT = "A white cat sitting on a red sports car."
+
+
+@pytest.fixture(scope="module", params=["fake", "embedded"])
+def engine(request, cache_dir):
+    if request.param == "embedded" and not (files("gouache") / "weights/model.json").is_file():
+        pytest.skip("the weights are not here")
+    return open_engine(request.param, Settings(cache_dir=cache_dir))
+
+
+@pytest.fixture(scope="module")
+def draw(engine):
+    """Draws a request once, however many tests look at it."""
+    drawn = {}
+
+    def draw(**params):
+        key = str(sorted(params.items()))
+        if key not in drawn:
+            drawn[key] = engine.generate(read_request({"prompt": PROMPT, "seed": 7} | params))
+        return drawn[key]
+
+    return draw
+
+
+def test_an_engine_can_do_what_the_contract_promises(engine):
+    can = engine.capabilities
+    assert "dall-e-3" in can.models
+    assert set(can.models.values()) <= set(can.models), "a model can be asked for by its own name"
+    assert can.sizes == SIZES
+    assert can.qualities == QUALITIES
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_picture_has_the_size_asked_for(draw, size):
+    request = read_request({"prompt": PROMPT, "size": size})
+    pixels = draw(size=size).pixels
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (request.height, request.width, 3)
+    assert pixels.std() > 5, "the picture is not blank"
+
+
+def test_a_drawing_says_what_drew_it_and_from_what(engine, draw):
+    drawing = draw()
+    assert drawing.model == engine.capabilities.models["dall-e-3"]
+    assert drawing.seed == 7
+    assert drawing.revised_prompt
+    assert all(isinstance(word, str) and word for word in drawing.unresolved)
+    assert all(isinstance(sentence, str) and sentence for sentence in drawing.warnings)
+
+
+def test_same_seed_same_pixels(engine, draw):
+    again = engine.generate(read_request({"prompt": PROMPT, "seed": 7}))
+    np.testing.assert_array_equal(draw().pixels, again.pixels)
+
+
+def test_another_seed_other_pixels(draw):
+    assert (draw().pixels != draw(seed=8).pixels).any()
+
+
+def test_another_prompt_other_pixels(draw):
+    assert (draw().pixels != draw(prompt="A blue whale in the sea").pixels).mean() > 0.05
+
+
+def test_each_style_is_drawn(engine, draw):
+    for style in engine.capabilities.styles[:2]:
+        assert draw(style=style).pixels.shape == (1024, 1024, 3)
+
+
+def test_steps_are_counted_and_previewed(engine):
+    seen = []
+    engine.generate(read_request({"prompt": PROMPT, "seed": 7}), seen.append)
+    assert [step.step for step in seen] == list(range(1, seen[0].steps + 1))
+    assert len({step.steps for step in seen}) == 1
+    for step in seen:
+        assert step.preview.dtype == np.uint8
+        assert step.preview.ndim == 3
+        assert step.preview.shape[2] == 3
+
+
+def test_cancelling_stops_between_two_steps(engine):
+    seen = []
+
+    def stop(step):
+        seen.append(step)
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        engine.generate(read_request({"prompt": PROMPT}), stop)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("param", "value"), [("model", "no-such-model"), ("style", "no such style")]
+)
+def test_what_an_engine_cannot_do_is_refused_by_name(engine, param, value):
+    with pytest.raises(UnsupportedByEngine, match=f"{param} '{value}'.*use one of") as caught:
+        engine.generate(read_request({"prompt": PROMPT, param: value}))
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("prompt", [" ", "?!", "\U0001f98a\x00", "qwrtz " * 5000, "中文 текст"])
+def test_any_prompt_is_drawn(engine, prompt):
+    drawing = engine.generate(read_request({"prompt": prompt, "seed": 1}))
+    assert drawing.pixels.shape == (1024, 1024, 3)
+
+
+def test_every_choice_of_a_request_is_checked():
+    nothing = Capabilities(models={}, sizes=(), qualities=(), supports_seed=False)
+    everything = {"models": {"dall-e-3": "m"}, "sizes": SIZES, "qualities": QUALITIES}
+    request = read_request({"prompt": PROMPT, "style": "flat", "seed": 1})
+    for name in ("model", "size", "quality", "style", "seed"):
+        with pytest.raises(UnsupportedByEngine, match=f"^{name} .*leave it out") as caught:
+            check_supported(request, nothing)
+        assert caught.value.param == name
+        if name == "style":
+            nothing = Capabilities(**everything, styles=("flat",), supports_seed=False)
+        elif name != "seed":
+            field = {"model": "models", "size": "sizes", "quality": "qualities"}[name]
+            values = {f: getattr(nothing, f) for f in ("models", "sizes", "qualities")}
+            nothing = Capabilities(**values | {field: everything[field]}, supports_seed=False)
+    check_supported(request, Capabilities(**everything, styles=("flat",)))
+
+
+def test_a_seed_is_kept_and_a_missing_one_is_new_each_time():
+    assert choose_seed(read_request({"prompt": PROMPT, "seed": 5})) == 5
+    request = read_request({"prompt": PROMPT})
+    assert choose_seed(request) != choose_seed(request)
+
+
+def test_both_engines_are_installed():
+    assert {"embedded", "fake"} <= set(engine_names())
+
+
+def test_an_unknown_engine_is_refused_with_those_there_are():
+    with pytest.raises(UnknownEngine, match="embedded, fake"):
+        open_engine("oil", Settings())
+
+
+def test_an_engine_that_cannot_be_loaded_is_an_engine_error(monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    broken = EntryPoint("broken", "gouache.engines.no_such_module:Engine", "gouache.engines")
+    monkeypatch.setattr(engines, "entry_points", lambda group: [broken])
+    with pytest.raises(EngineError, match="'broken' cannot be loaded"):
+        open_engine("broken", Settings())

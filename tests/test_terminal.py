@@ -1,0 +1,50 @@
+"""The preview: two pixels a character, only where a terminal can show it."""
+
+import io
+
+import numpy as np
+from rich.console import Console
+
+from gouache.engines import Step
+from gouache.terminal import can_preview, drawing_shown, half_blocks
+
+
+def terminal(**looks):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=looks.pop("encoding", "utf-8"))
+    return Console(file=file, force_terminal=True, width=60, **looks)
+
+
+def test_each_character_shows_two_pixels_one_over_the_other():
+    pixels = np.array([[[255, 0, 0]], [[0, 0, 255]]], np.uint8)
+    text = half_blocks(pixels, 1)
+    style = text.spans[0].style
+    assert text.plain == "\u2580"
+    assert style.color.triplet == (255, 0, 0)
+    assert style.bgcolor.triplet == (0, 0, 255)
+
+
+def test_a_preview_keeps_the_shape_of_the_picture():
+    for height, width, lines in ((64, 64, 20), (112, 64, 35), (64, 112, 11)):
+        text = half_blocks(np.zeros((height, width, 3), np.uint8), 40)
+        assert [len(line) for line in text.plain.split("\n")] == [40] * lines
+
+
+def test_a_preview_needs_true_colour_and_block_characters():
+    assert can_preview(terminal(color_system="truecolor"))
+    assert not can_preview(terminal(color_system="256"))
+    assert not can_preview(terminal(color_system="truecolor", encoding="latin-1"))
+
+
+def test_nothing_is_shown_where_nobody_watches():
+    console = Console(file=io.StringIO())
+    with drawing_shown(console) as on_step:
+        assert on_step is None
+    assert console.file.getvalue() == ""
+
+
+def test_steps_without_a_preview_move_the_bar():
+    console = terminal(color_system="256")
+    with drawing_shown(console) as on_step:
+        on_step(Step(2, 5))
+    console.file.seek(0)
+    assert "2/5" in console.file.read()
