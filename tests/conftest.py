@@ -2,8 +2,11 @@
 
 import os
 import socket
+import sys
 
 import pytest
+
+sys.modules.setdefault("openvino_telemetry", None)  # it writes to the home folder when imported
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ LEVELS = {
     "prompts": 1,
     "reading": 1,
     "tagging": 1,
+    "layouts": 1,
     "lexicon": 1,
     "concepts": 1,
     "diffusion": 1,
@@ -33,7 +34,8 @@ SIDEWAYS = {
     "cli": {"terminal"},
     "engines.embedded": {"engines"},
     "engines.fake": {"engines"},
-    "prompts": {"reading", "tagging", "lexicon", "concepts"},
+    "prompts": {"reading", "layouts", "tagging", "lexicon", "concepts"},
+    "layouts": {"reading", "tagging", "lexicon", "concepts"},
     "reading": {"tagging", "lexicon", "concepts"},
     "tagging": {"lexicon", "concepts"},
     "contract": {"errors"},
@@ -167,6 +169,20 @@ def test_the_command_line_is_imported_without_the_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_inference_runtime_reports_to_nobody(tmp_path):
+    """OpenVINO alone would make a client id in the home folder and send it over the network."""
+    code = (
+        "import gouache.diffusion.graphs, sys; "
+        "print(sorted(name for name in sys.modules if name.startswith('openvino_telemetry.')))"
+    )
+    environment = os.environ | {"HOME": str(tmp_path), "PYTHONPYCACHEPREFIX": str(tmp_path / "p")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "[]"
+    assert not (tmp_path / "intel").exists()
 
 
 def test_files_and_functions_are_short():
