@@ -10,7 +10,6 @@ Source: Wang et al. 2020 (arXiv:2002.10957) for the network, Reimers and Gurevyc
 import importlib.util
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn

@@ -1,0 +1,131 @@
+"""Our own model on the processor: the prompt becomes a scene, the scene a picture.
+
+The weights are part of the package. They are read with the first picture, and checked as they are.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from gouache.concepts import Array, ConceptBank
+from gouache.contract import GenerateImage
+from gouache.diffusion.pipeline import Pipeline
+from gouache.engines import (
+    Capabilities,
+    Drawing,
+    OnStep,
+    Pixels,
+    Step,
+    check_supported,
+    choose_seed,
+)
+from gouache.prompts import Revision, revise
+from gouache.scene import STYLES, caption
+from gouache.settings import Settings
+
+MODEL = "gouache-1"
+WORDS = STYLES | {"emblem": "monochrome"}
+"""How a style is asked for in a prompt; "emblem" would be read as the wish for a logo."""
+
+SHAPE_OF_SIZE = {"1024x1024": "square", "1024x1792": "tall", "1792x1024": "wide"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What is kept in memory between pictures."""
+
+    pipeline: Pipeline
+    concepts: ConceptBank
+
+
+class EmbeddedEngine:
+    """Draws with the model that the package ships; no network, no other program."""
+
+    def __init__(self, settings: Settings, *, weights: Path | None = None) -> None:
+        """Remember the settings; `weights` is another folder of weights than the package's."""
+        self.capabilities = Capabilities(
+            models={"dall-e-3": MODEL, MODEL: MODEL}, styles=tuple(STYLES)
+        )
+        self._settings = settings
+        self._weights = weights or Path(str(files("gouache") / "weights"))
+        self._loaded: _Loaded | None = None
+        self._loading = threading.Lock()
+
+    def generate(self, request: GenerateImage, on_step: OnStep | None = None) -> Drawing:
+        """Draw the request.
+
+        Raises:
+            UnsupportedByEngine: a field asks for what it cannot do.
+            WeightsUnusable: the weights are missing or damaged.
+            Cancelled: `on_step` raised it.
+        """
+        check_supported(request, self.capabilities)
+        seed = choose_seed(request)
+        loaded = self._load()
+        pipeline = loaded.pipeline
+        revision = revise(
+            _with_style(request),
+            shape=SHAPE_OF_SIZE[request.size],
+            concepts=loaded.concepts,
+            embed=partial(_embed, pipeline),
+            seed=seed,
+        )
+        pixels = pipeline(
+            revision.scene,
+            caption(revision.scene),
+            num_inference_steps=pipeline.model.drawing.num_inference_steps[request.quality],
+            seed=seed,
+            on_step=partial(_report, on_step) if on_step else None,
+        )
+        return Drawing(
+            pixels=pixels,
+            model=MODEL,
+            seed=seed,
+            revised_prompt=revision.revised_prompt,
+            unresolved=revision.unresolved,
+            warnings=tuple(_warnings(request, revision, pipeline)),
+        )
+
+    def _load(self) -> _Loaded:
+        with self._loading:
+            if self._loaded is None:
+                pipeline = Pipeline.open(
+                    self._weights,
+                    threads=self._settings.threads,
+                    cache_dir=self._settings.cache_dir,
+                )
+                self._loaded = _Loaded(pipeline, ConceptBank.load(self._weights))
+            return self._loaded
+
+
+def _with_style(request: GenerateImage) -> str:
+    """Return the prompt, led by the words of the style asked for: the first style said counts."""
+    if request.style is None:
+        return request.prompt
+    return f"{WORDS[request.style]}: {request.prompt}"
+
+
+def _embed(pipeline: Pipeline, phrases: list[str]) -> Array:
+    return pipeline.text_encoder.vectors(phrases)
+
+
+def _report(on_step: OnStep, step: int, steps: int, preview: Pixels) -> None:
+    on_step(Step(step, steps, np.ascontiguousarray(preview)))
+
+
+def _warnings(request: GenerateImage, revision: Revision, pipeline: Pipeline) -> list[str]:
+    """Return sentences on what is drawn otherwise than the request's fields or the scene ask."""
+    scene = revision.scene
+    sentences = []
+    if request.style not in (None, scene.style):
+        sentences.append(
+            f"drawn in {STYLES[scene.style]}: something in it is not known in {STYLES[request.style]}"
+        )
+    for concept, style in pipeline.undrawn(scene).items():
+        taken = f"follows one in {STYLES[style]}" if style else "has no reference to follow"
+        sentences.append(f"the {concept} {taken}")
+    return sentences
