@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gouache"
 
 LEVELS = {
+    "__main__": 4,
     "cli": 4,
     "terminal": 4,
     "engines": 2,
@@ -31,6 +32,7 @@ LEVELS = {
 """Each part's level; a part may import from the levels below its own."""
 
 SIDEWAYS = {
+    "__main__": {"cli"},
     "cli": {"terminal"},
     "engines.embedded": {"engines"},
     "engines.fake": {"engines"},

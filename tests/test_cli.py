@@ -192,6 +192,7 @@ def test_an_option_mistyped_is_not_taken_for_a_prompt():
         (["--from", __file__], 2, None, "not a PNG"),
         (["--from", "missing.png"], 4, None, "missing.png could not be read: No such file"),
         ([CAT, "--output", __file__ + "/cat.png"], 4, None, "is not a folder"),
+        ([CAT, "--output", "x" * 300], 4, None, "File name too long"),
         (["--size", "1024x1024"], 2, "prompt", "prompt is required"),
     ],
 )
@@ -248,8 +249,22 @@ def test_interrupting_a_drawing_leaves_nothing(monkeypatch):
     monkeypatch.setattr(FakeEngine, "generate", interrupted)
     result = generate(CAT)
     assert result.exit_code == 130
-    assert result.stderr == "Stopped; nothing was written.\n"
+    assert result.stderr == "Stopped.\n"
     assert everything_here() == []
+
+
+def test_interrupting_while_the_program_loads_is_quiet():
+    code = (
+        "import sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'gouache.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "from gouache.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_interrupting_the_writing_leaves_nothing(monkeypatch):
@@ -286,7 +301,7 @@ def test_version_is_the_version():
 
 
 def test_the_installed_command_takes_a_prompt_that_begins_with_a_dash():
-    command = [sys.executable, "-c", "from gouache.cli import main; main()", "generate", "- a cat"]
+    command = [sys.executable, "-m", "gouache", "generate", "- a cat"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert everything_here() == [done.stdout.strip()]
@@ -298,7 +313,7 @@ def test_a_terminal_shows_a_bar_and_a_preview():
     import pty
 
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from gouache.cli import main; main()", "generate", CAT]
+    command = [sys.executable, "-m", "gouache", "generate", CAT]
     looks = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "80"}
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ | looks

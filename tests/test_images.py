@@ -185,6 +185,11 @@ def test_a_device_is_not_replaced():
         images.write_atomically(images.Path("/dev/null"), b"x")
 
 
+def test_a_name_too_long_is_a_storage_error(tmp_path):
+    with pytest.raises(StorageError, match="too long"):
+        images.write_atomically(tmp_path / ("x" * 300), b"x")
+
+
 def test_a_closed_folder_is_found_out_before_drawing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(StorageError, match="not writable"):

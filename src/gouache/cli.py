@@ -42,7 +42,10 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def generate(
     prompt: Annotated[
-        str | None, typer.Argument(help="What to draw; - reads it from standard input.")
+        str | None,
+        typer.Argument(
+            help="What to draw; - reads it from standard input, -- goes before one that begins with -."
+        ),
     ] = None,
     size: Annotated[str | None, typer.Option(help=f"One of {', '.join(SIZES)}.")] = None,
     quality: Annotated[str | None, typer.Option(help=f"One of {', '.join(QUALITIES)}.")] = None,
@@ -172,7 +175,7 @@ def _draw(
     engine = open_engine(settings.engine, settings)
     check_supported(request, engine.capabilities)
     if output != Path("-"):
-        images.check_writable(_path(output, settings, request.filename or "image"))
+        _check_output(output, settings, request.filename or "image")
     with drawing_shown(console) as on_step:
         drawing = engine.generate(request, on_step)
     recipe = Recipe(
@@ -198,6 +201,13 @@ def _write_stdout(data: bytes) -> None:
         sys.stdout.buffer.flush()
     except OSError as error:
         raise StorageError(f"standard output: {error.strerror}") from error
+
+
+def _check_output(output: Path | None, settings: Settings, name: str) -> None:
+    try:
+        images.check_writable(_path(output, settings, name))
+    except OSError as error:  # a name too long, a loop of links
+        raise StorageError(f"{output} cannot be written: {error.strerror}") from error
 
 
 def _path(output: Path | None, settings: Settings, name: str) -> Path:
@@ -268,7 +278,7 @@ def _errors_shown(as_json: bool) -> Iterator[None]:
             )
         raise typer.Exit(exit_code(error)) from error
     except KeyboardInterrupt as error:
-        typer.echo("Stopped; nothing was written.", err=True)
+        typer.echo("Stopped.", err=True)
         raise typer.Exit(INTERRUPTED) from error
 
 

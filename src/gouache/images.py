@@ -144,10 +144,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageError: it could not be written; nothing is left behind.
     """
-    check_writable(path)
-    path = path.resolve()
-    part = path.with_name(f".gouache-{secrets.token_hex(8)}.part")
+    part = path.resolve().with_name(f".gouache-{secrets.token_hex(8)}.part")
     try:
+        check_writable(path)
+        path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("xb") as file:
