@@ -2,9 +2,12 @@
 
 import ast
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gouache"
@@ -205,6 +208,11 @@ def test_no_module_has_a_name_that_says_nothing():
 def test_each_module_says_what_it_holds():
     for path, tree in (modules(SOURCE) | modules(ROOT / "training")).items():
         assert ast.get_docstring(tree), path
+
+
+def test_tests_are_refused_the_network():
+    with socket.socket() as ours, pytest.raises(AssertionError, match="wanted the network"):
+        ours.connect(("192.0.2.1", 80))  # an address kept for documents
 
 
 def test_the_scripts_can_be_run():

@@ -62,6 +62,16 @@ def test_a_file_that_is_not_toml_is_refused(text):
         read_settings()
 
 
+def test_a_file_that_is_closed_to_us_is_named(monkeypatch):
+    def closed(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Path("gouache.toml").write_text("threads = 1\n")
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(SettingsError, match="gouache.toml cannot be read.*Permission denied"):
+        read_settings()
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError):
         read_settings().threads = 2

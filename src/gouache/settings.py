@@ -60,7 +60,7 @@ def read_settings(**given: object) -> Settings:
     """Read the settings; what is given here and not None wins over every other source.
 
     Raises:
-        SettingsError: a value cannot be used, a name is unknown, or the file is not TOML.
+        SettingsError: a value cannot be used, a name is unknown, or a file cannot be read as TOML.
     """
     values = {name: value for name, value in given.items() if value is not None}
     try:
@@ -70,5 +70,5 @@ def read_settings(**given: object) -> Settings:
         name = str(problem["loc"][0])
         message = f"setting {name}: {problem['msg']}; not {problem['input']!r}"
         raise SettingsError(message, param=name) from error
-    except ValueError as error:  # tomllib.TOMLDecodeError
+    except (ValueError, OSError) as error:  # not TOML, or closed to us
         raise SettingsError(f"gouache.toml cannot be read: {error}") from error
