@@ -1,5 +1,6 @@
 """One suite for every engine: the fake, and our own model where its weights are."""
 
+from importlib.metadata import EntryPoint
 from importlib.resources import files
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from gouache import engines
 from gouache.contract import QUALITIES, SIZES, read_request
+from gouache.diffusion.graphs import Runtime
 from gouache.engines import Capabilities, check_supported, choose_seed, engine_names, open_engine
 from gouache.errors import Cancelled, EngineError, UnknownEngine, UnsupportedByEngine
 from gouache.settings import Settings
@@ -144,14 +146,19 @@ def test_both_engines_are_installed():
     assert {"embedded", "fake"} <= set(engine_names())
 
 
+def test_a_cache_folder_that_cannot_be_made_is_done_without(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    assert "CACHE_DIR" in Runtime(cache_dir=tmp_path / "new" / "folder").properties()
+    assert "CACHE_DIR" not in Runtime(cache_dir=tmp_path / "file" / "folder").properties()
+    assert "CACHE_DIR" not in Runtime(cache_dir=tmp_path / "file").properties()
+
+
 def test_an_unknown_engine_is_refused_with_those_there_are():
     with pytest.raises(UnknownEngine, match="embedded, fake"):
         open_engine("oil", Settings())
 
 
 def test_an_engine_that_cannot_be_loaded_is_an_engine_error(monkeypatch):
-    from importlib.metadata import EntryPoint
-
     broken = EntryPoint("broken", "gouache.engines.no_such_module:Engine", "gouache.engines")
     monkeypatch.setattr(engines, "entry_points", lambda group: [broken])
     with pytest.raises(EngineError, match="'broken' cannot be loaded"):

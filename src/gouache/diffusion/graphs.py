@@ -4,6 +4,7 @@ A graph is read and compiled when it is first called, for every size of picture 
 compiled form is kept on disk, so that the next process starts faster.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How graphs run: `threads` 0 takes every core; `cache_dir` None keeps nothing on disk."""
+    """How graphs run: `threads` 0 takes every core; `cache_dir` None, or a closed one, keeps nothing."""
 
     threads: int = 0
     cache_dir: Path | None = None
@@ -34,9 +35,18 @@ class Runtime:
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": self.threads,
         }
-        if self.cache_dir is not None:
+        if self.cache_dir is not None and _can_be_kept(self.cache_dir):
             chosen["CACHE_DIR"] = str(self.cache_dir)
         return chosen
+
+
+def _can_be_kept(folder: Path) -> bool:
+    """Make the folder; without it OpenVINO would refuse to run, and we only start slower."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 class Graph:
