@@ -47,7 +47,7 @@ def heun(denoise: Denoise, x: Array, ts: Sequence[float]) -> Array:
         v = (x0 - x) / np.float32(1 - t)  # dx/dt
         x_euler = x + dt * v
         v_next = (denoise(x_euler, t_next) - x_euler) / np.float32(1 - t_next)
-        x = x + dt * (v + v_next) / 2
+        x = np.asarray(x + dt * (v + v_next) / 2, np.float32)
     return x
 
 
