@@ -18,6 +18,7 @@ from gouache.engines import Step
 from gouache.engines.fake import FakeEngine
 from gouache.errors import Cancelled
 
+WEIGHTS = Path(cli.__file__).parent / "weights" / "model.json"
 CAT = "A white cat sitting on a red sports car."
 
 
@@ -84,6 +85,17 @@ def test_every_choice_reaches_the_request():
     assert (said["success"], said["model"], said["seed"]) == (True, "fake-1", 9)
     assert said["seconds"] > 0
     assert said["unresolved"] == CAT.split()
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the weights are not here")
+def test_without_any_setting_the_embedded_model_draws(monkeypatch):
+    monkeypatch.delenv("GOUACHE_ENGINE")
+    code, said = answer(CAT, "--seed", "7")
+    assert (code, said["model"]) == (0, "gouache-1")
+    assert "cat" in said["revised_prompt"]
+    data = Path(said["path"]).read_bytes()
+    assert images.decode_png(data).shape == (1024, 1024, 3)
+    assert images.read_recipe(data).seed == 7
 
 
 def test_the_same_seed_writes_the_same_file():
