@@ -5,7 +5,8 @@ Shapes: a small picture is (B, 3, h, w), a large one (B, 3, 8h, 8w), both float3
     python -m training.upscale --vectors vectors.jsonl.xz --minutes 15 --out upscaler.pt
 
 A run leaves three files, renewed every few minutes: the checkpoint (averaged weights, what the
-export reads), a `.state.pt` beside it for `--resume`, and a `.png` sheet: bicubic, ours, truth.
+export reads), a `.state.pt` beside it for `--resume`, and a `.png` sheet: bicubic, ours, ours from a
+damaged picture, truth.
 """
 
 import argparse
@@ -130,8 +131,8 @@ class Muon(torch.optim.Optimizer):
     """Steps of equal size in every direction for the trunk, Adam for the other weights.
 
     The momentum of each square convolution, as a matrix (out, in*3*3), is brought close to
-    orthogonal before it is applied. A few hundred steps are all a CPU affords, and here they go
-    several times as far as Adam's.
+    orthogonal before it is applied. A thousand steps are all a CPU affords, and these go further
+    than Adam's (training/LOG.md).
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with its
     Newton-Schulz coefficients; left out: weight decay.
