@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from gouache.diffusion import weights
 from gouache.diffusion.graphs import Graph, Runtime
 from training import minilm
-from training.model import Denoiser, DenoiserConfig
+from training.checkpoints import load_denoiser
+from training.presets import PRESETS
 from training.upscale import load_upscaler
 
 NAME = "gouache-1"
@@ -130,14 +131,6 @@ def denoiser_examples(height: int, width: int) -> tuple[Tensor, ...]:
     )
 
 
-def load_denoiser(path: Path) -> Denoiser:
-    """Open a checkpoint's averaged network, ready for use."""
-    stored = torch.load(path, weights_only=True, map_location="cpu")
-    network = Denoiser(DenoiserConfig(**stored["config"]))
-    network.load_state_dict(stored["state_dict"])
-    return network.eval()
-
-
 def main() -> None:
     """Export from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -146,7 +139,9 @@ def main() -> None:
     parser.add_argument("--text", action="store_true", help="write the text encoder, too")
     parser.add_argument("--int8", action="store_true", help="the denoiser's weights in int8")
     parser.add_argument("--out", type=Path, default=Path("src/gouache/weights"))
-    parser.add_argument("--preset", default="cpu", help="what the denoiser was trained with")
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), default="cpu", help="what it was trained with"
+    )
     parser.add_argument("--steps", type=int, default=10, help="denoiser steps for standard quality")
     parser.add_argument("--hd-steps", type=int, default=30, help="denoiser steps for hd quality")
     parser.add_argument("--guidance-scale", type=float, default=2.5)
@@ -157,11 +152,13 @@ def main() -> None:
     given = parser.parse_args()
     # No marker, no model: whoever opens the folder meanwhile finds none rather than half of one.
     (given.out / weights.MANIFEST).unlink(missing_ok=True)
+    made_by = None
     if given.text:
         export_text_encoder(given.out)
     if given.checkpoint:
-        network = load_denoiser(given.checkpoint)
+        network, step = load_denoiser(given.checkpoint)
         export_denoiser(network, given.out / weights.DENOISER, int8=given.int8)
+        made_by = {"denoiser_steps": step}
     if given.upscaler:
         export_upscaler(load_upscaler(given.upscaler), given.out / weights.UPSCALER)
     weights.write_manifest(
@@ -174,7 +171,9 @@ def main() -> None:
             given.guidance_scale,
             given.sampler,
             given.shift,
+            PRESETS[given.preset].side,
         ),
+        made_by=made_by,
     )
 
 

@@ -1,7 +1,7 @@
 """From a scene and its caption to pixels.
 
 Caption and scene become conditioning; the sampler walks from noise, which the seed alone decides,
-to a small picture; the upscaler makes it eight times as wide and high. The guide goes into the
+to a small picture; the upscaler makes its shorter side 1024 pixels long. The guide goes into the
 denoiser as conditioning and nowhere else (`tests/test_pipeline.py` proves it).
 
 Pictures are (H, W, 3) uint8 sRGB; inside they are (1, 3, H, W) float32 in [-1, 1].
@@ -21,15 +21,12 @@ from gouache.diffusion.sampling import euler, guided, heun, watched
 from gouache.diffusion.schedule import time_grid
 from gouache.diffusion.text_encoder import TextEncoder
 from gouache.diffusion.upscaler import Upscaler
-from gouache.scene import Scene
+from gouache.scene import SHAPES, Scene
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int, Pixels], None]
 """Called with the denoiser steps done, those to do in all, and a small picture of it so far."""
-
-SIZES = {"square": (128, 128), "tall": (224, 128), "wide": (128, 224)}
-"""Height and width of the denoiser's picture for each shape of a scene."""
 
 SAMPLERS = {"euler": euler, "heun": heun}
 
@@ -101,7 +98,7 @@ class Pipeline:
 
     def condition(self, scene: Scene, caption: str) -> Conditioning:
         """Return what the denoiser is told of a scene and its caption, for a batch of one."""
-        height, width = SIZES[scene.shape]
+        height, width = size(scene.shape, self.model.drawing.side)
         tokens, token_mask = self.text_encoder.states([caption])
         pasted = guide.guide(scene, self.references, height=height, width=width)
         listed = guide.entries(scene, height=height, width=width)
@@ -137,6 +134,13 @@ class Pipeline:
         """Return the concepts without a reference in the scene's style, and the style taken instead."""
         taken = {i.concept: self.references.style_for(i.concept, scene.style) for i in scene.items}
         return {concept: style for concept, style in taken.items() if style != scene.style}
+
+
+def size(shape: str, side: int) -> tuple[int, int]:
+    """Return height and width of a picture of a scene's shape whose shorter side is `side`."""
+    across, down = SHAPES[shape]
+    unit = side // min(across, down)
+    return unit * down, unit * across
 
 
 def starting_noise(seed: int, *, height: int, width: int) -> Array:

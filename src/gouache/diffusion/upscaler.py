@@ -1,6 +1,7 @@
-"""The upscaler: eight times the width and height, with the edges drawn anew.
+"""The upscaler: a larger picture with its edges drawn anew.
 
-A picture (B, 3, h, w) float32 in [-1, 1] becomes (B, 3, 8h, 8w), about in [-1, 1].
+A picture (B, 3, h, w) float32 in [-1, 1] becomes (B, 3, f*h, f*w), about in [-1, 1]; the factor f is
+the graph's own, 8 for a picture of 128 pixels.
 """
 
 from pathlib import Path
@@ -11,8 +12,6 @@ from numpy.typing import NDArray
 from gouache.diffusion.graphs import Graph, Runtime
 
 Array = NDArray[np.float32]
-
-FACTOR = 8
 
 
 class Upscaler:

@@ -39,12 +39,16 @@ FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How a model is best used: steps per quality, guidance, sampler and shift of the time grid."""
+    """How a model draws: steps per quality, guidance, sampler, shift of the time grid.
+
+    `side` is the shorter side in pixels of the denoiser's picture.
+    """
 
     num_inference_steps: Mapping[str, int]
     guidance_scale: float
     sampler: str
     shift: float
+    side: int
 
 
 @dataclass(frozen=True, slots=True)
