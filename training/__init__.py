@@ -1,0 +1,1 @@
+"""How the embedded model is made: art, scenes, training, evaluation, export. Never imported by gouache."""

@@ -1,0 +1,68 @@
+"""Training presets: everything that decides a run, as data."""
+
+from dataclasses import dataclass, field
+
+from training.compose import GuideDamage
+from training.model import DenoiserConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to train the denoiser. Sides are pixels of the shorter side of a picture."""
+
+    denoiser: DenoiserConfig
+    side: int
+    batch: int
+    learning_rate: float
+    steps: int
+    cooldown: float = 0.3
+    warmup_steps: int = 100
+    ema: float = 0.9985
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    shapes: dict[str, float] = field(
+        default_factory=lambda: {"square": 0.7, "wide": 0.15, "tall": 0.15}
+    )
+    text_dropped: float = 0.1
+    layout_dropped: float = 0.15
+    damage: GuideDamage = field(default_factory=GuideDamage)
+    noisy_end: float = 0.6
+    save_minutes: float = 6.0
+
+
+PRESETS = {
+    "smoke": Preset(
+        DenoiserConfig(widths=(16, 16, 16), blocks=(1, 1, 1), embedding=32, layout_width=8),
+        side=128,
+        batch=2,
+        learning_rate=1e-3,
+        steps=4,
+        save_minutes=60.0,
+    ),
+    "cpu": Preset(
+        DenoiserConfig(widths=(64, 96, 160), blocks=(2, 2, 2), embedding=256, layout_width=48),
+        side=128,
+        batch=16,
+        learning_rate=1.2e-3,
+        steps=5000,
+    ),
+    "gpu": Preset(
+        DenoiserConfig(
+            widths=(96, 192, 320, 448),
+            blocks=(2, 2, 3, 3),
+            attention=(False, False, True, True),
+            fold=2,
+            embedding=512,
+            layout_width=96,
+            heads=8,
+        ),
+        side=256,
+        batch=256,
+        learning_rate=8e-4,
+        steps=20000,
+        warmup_steps=300,
+        ema=0.9995,
+        damage=GuideDamage(dropped=0.35, thing_dropped=0.15, other_style=0.3, moved=0.6),
+    ),
+}
+"""`batch` is per process. A `gpu` picture is 256 x 256, its guide 128 x 128."""

@@ -1,0 +1,190 @@
+"""Train the denoiser: one command for two CPU cores and for a GPU, that goes on where it stopped.
+
+`python -m training.train --preset cpu --out data/runs/cpu` starts a process per core (`--processes`)
+that average their gradients; on a CUDA machine it is one process in bfloat16. Every few minutes it
+writes a checkpoint, a usable denoiser and a sample sheet. The same command resumes after a kill.
+"""
+
+import argparse
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor
+
+from training import checkpoints
+from training.data import Data
+from training.loss import draw_times, loss
+from training.model import Denoiser
+from training.presets import PRESETS, Preset
+from training.sheet import save_sheet
+
+
+def learning_rate(preset: Preset, step: int, steps: int) -> float:
+    """Return the rate of a step: warm-up, constant, then linear to 2 % over the last `cooldown`."""
+    warm = min(1.0, (step + 1) / preset.warmup_steps)
+    left = (steps - step) / (steps * preset.cooldown)
+    return preset.learning_rate * warm * min(1.0, max(0.02, left))
+
+
+def train(process: int, processes: int, options: argparse.Namespace) -> None:
+    """Run one process of a training."""
+    preset = PRESETS[options.preset]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device.type == "cuda"
+    if not on_gpu:
+        torch.set_num_threads(options.threads)
+    if processes > 1:
+        store = f"file://{(options.out / 'rendezvous').resolve()}"
+        dist.init_process_group("gloo", init_method=store, rank=process, world_size=processes)
+    torch.manual_seed(options.seed)
+    network = Denoiser(preset.denoiser).to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), preset.learning_rate, (0.9, 0.97), fused=True, weight_decay=0.0
+    )
+    average = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    step = 0
+    resumed = checkpoints.load_run(options.out, network, optimiser, device)
+    if resumed is not None:
+        average, step = resumed
+    data = Data(preset, options.art, options.bank, device)
+    forward = torch.compile(network) if options.compile else network
+    log = Log(options.out, process, options.steps or preset.steps)
+    steps = options.steps or preset.steps
+    deadline = time.monotonic() + 60 * options.minutes
+    while step < steps and time.monotonic() < deadline:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(preset, step, steps)
+        batch = data.batch(options.seed, step, process)
+        generator = torch.Generator().manual_seed(
+            random.Random(f"{options.seed} noise {step} {process}").getrandbits(60)
+        )
+        t = draw_times(len(batch.x), preset.noisy_end, generator).to(device)
+        noise = torch.randn(batch.x.shape, generator=generator).to(device)
+        at = t[:, None, None, None]
+        z = (at * batch.x + (1 - at) * noise).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
+            predicted = forward(z, t, *batch.conditioning())
+        cost = loss(predicted.float(), batch.x, t)
+        cost.backward()
+        if processes > 1:
+            share_gradients(network, processes)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), preset.clip)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        step += 1
+        follow(average, network, min(preset.ema, (1 + step) / (10 + step)))
+        log.note(step, cost.item(), float(norm), len(batch.x) * processes)
+        if log.is_time_to_save(preset.save_minutes) and process == 0:
+            save(options, network, average, optimiser, step, data)
+    if process == 0:
+        save(options, network, average, optimiser, step, data)
+    if processes > 1:
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def share_gradients(network: Denoiser, processes: int) -> None:
+    """Replace each gradient by its mean over the processes, in one message."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= processes
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+@torch.no_grad()
+def follow(average: dict[str, Tensor], network: Denoiser, decay: float) -> None:
+    """Move the averaged weights a little towards the network's."""
+    values = list(network.state_dict().values())
+    torch._foreach_lerp_(list(average.values()), values, 1 - decay)
+
+
+def save(
+    options: argparse.Namespace,
+    network: Denoiser,
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    data: Data,
+) -> None:
+    """Write the checkpoint, then a sheet drawn by the averaged network."""
+    checkpoints.save(options.out, network, average, optimiser, step)
+    drawer = Denoiser(network.config).to(data.device, memory_format=torch.channels_last).eval()
+    drawer.load_state_dict(average)
+    save_sheet(drawer, data, options.out / f"sheet-{step:06d}.png")
+    print(f"saved step {step}", flush=True)
+
+
+class Log:
+    """Progress on the terminal and in `log.jsonl`, one line per 25 steps, from the first process."""
+
+    def __init__(self, folder: Path, process: int, steps: int):
+        """Start counting."""
+        self.path = folder / "log.jsonl"
+        self.process, self.steps = process, steps
+        self.started = self.saved = self.lined = time.monotonic()
+        self.costs: list[float] = []
+        self.norms: list[float] = []
+        self.pictures = 0
+
+    def note(self, step: int, cost: float, norm: float, pictures: int) -> None:
+        """Take in one step, and say how it goes now and then."""
+        self.costs.append(cost)
+        self.norms.append(norm)
+        self.pictures += pictures
+        if step % 25 or self.process:
+            return
+        now = time.monotonic()
+        line = {
+            "step": step,
+            "minutes": round((now - self.started) / 60, 1),
+            "loss": round(sum(self.costs) / len(self.costs), 4),
+            "gradient_norm": round(sum(self.norms) / len(self.norms), 3),
+            "pictures_per_second": round(self.pictures / (now - self.lined), 1),
+        }
+        left = (self.steps - step) * (now - self.lined) / len(self.costs) / 60
+        print(f"{line} {left:.0f} minutes left", flush=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self.costs, self.norms, self.pictures, self.lined = [], [], 0, now
+
+    def is_time_to_save(self, minutes: float) -> bool:
+        """Return whether so many minutes have passed since this last said yes."""
+        if time.monotonic() - self.saved < 60 * minutes:
+            return False
+        self.saved = time.monotonic()
+        return True
+
+
+def main() -> None:
+    """Train from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=list(PRESETS), default="cpu")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--art", type=Path, default=Path("data/art"))
+    parser.add_argument("--bank", type=Path, default=Path("src/gouache/weights/concepts.json"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="in all; default: the preset's")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop and save then")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=1, help="per process, on a CPU")
+    parser.add_argument("--compile", action="store_true")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "rendezvous").unlink(missing_ok=True)
+    processes = 1 if torch.cuda.is_available() else options.processes
+    if processes == 1:
+        train(0, 1, options)
+    else:
+        mp.spawn(train, (processes, options), nprocs=processes)
+
+
+if __name__ == "__main__":
+    main()
