@@ -1,12 +1,27 @@
 """What every test gets: no network, no settings of whoever runs it, a cache of the session's own."""
 
 import os
+import re
 import socket
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 sys.modules.setdefault("openvino_telemetry", None)  # it writes to the home folder when imported
+
+NEEDS_TORCH = re.compile(r"^(import torch|from torch|from training import|from training\.)", re.M)
+collect_ignore = [
+    path.name
+    for path in sorted(Path(__file__).parent.glob("test_*.py"))
+    if find_spec("torch") is None and NEEDS_TORCH.search(path.read_text())
+]
+"""The tests of training/, where its libraries are not installed."""
+
+
+def pytest_report_header():
+    return f"left out without torch: {', '.join(collect_ignore)}" if collect_ignore else None
 
 
 @pytest.fixture(autouse=True)
