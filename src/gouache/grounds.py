@@ -1,0 +1,138 @@
+"""The background of a text: "on a light blue background", "gradient from teal to navy", "confetti".
+
+Backgrounds are read before the things, and their words marked used, so that a ground's colour is not
+taken for the colour of a thing. Places ("in a forest") are left to `reading.py`.
+"""
+
+from gouache.scene import Background
+from gouache.tagging import Word
+
+
+def find_background(words: list[Word]) -> tuple[Background | None, list[str]]:
+    """Return the first background that is spelt out, and texture words that only describe a thing.
+
+    The words it is made of are marked used.
+    """
+    described: list[str] = []
+    for at, word in enumerate(words):
+        found = None
+        if "grounds" in word and not word.used:
+            found = _read_ground(words, at)
+        elif "textures" in word and not word.used:
+            if _describes(words, at):
+                described.append(word.text)
+                word.used = True
+            else:
+                found = _read_texture(words, at)
+        if found:
+            return found, described
+    return None, described
+
+
+def _read_ground(words: list[Word], at: int) -> Background | None:
+    """Read "on a light blue background", "background with yellow stripes", "beach background"."""
+    before, start = _gather(words, at, -1)
+    after, end = _gather(words, at, +1)
+    textures = [w.meanings["textures"] for w in (*before, *after) if "textures" in w]
+    colours = [w.meanings["colours"] for w in before if "colours" in w]
+    places = [w.meanings["places"] for w in (*before, *after) if "places" in w]
+    if not colours and after and "textures" in after[-1] and "colours" in after[0]:
+        colours = ["cream" if after[0].meanings["colours"] == "white" else "white"]
+    if after and (not before or "textures" in after[-1] or _is_opened(words, at + 1)):
+        colours += [w.meanings["colours"] for w in after if "colours" in w]
+    elif not textures and not places:
+        end = at
+    words[at].used = True
+    if not (textures or colours or places):
+        return None
+    for word in words[start : end + 1]:
+        word.used = True
+    return _background(textures, colours, places)
+
+
+def _read_texture(words: list[Word], at: int) -> Background:
+    """Read "gradient from teal to navy", "with confetti"."""
+    before, start = _gather(words, at, -1)
+    after, end = _gather(words, at, +1)
+    texture = words[at].meanings["textures"]
+    colours = [w.meanings["colours"] for w in before if "colours" in w]
+    if texture == "gradient" or _is_opened(words, at + 1):
+        colours += [w.meanings["colours"] for w in after if "colours" in w]
+    else:
+        end = at
+    for word in words[start : end + 1]:
+        word.used = True
+    return _background([texture], colours, [])
+
+
+def _describes(words: list[Word], at: int) -> bool:
+    """Say whether a texture belongs to the thing after it: a striped cat."""
+    following = next((w for w in words[at + 1 : at + 3] if "ignored" not in w), None)
+    if following is None or words[at].meanings["textures"] == "gradient":
+        return False
+    return "concepts" in following or not following.meanings
+
+
+def _is_opened(words: list[Word], at: int) -> bool:
+    """Say whether word `at` says that colours of what came before it follow."""
+    return at < len(words) and words[at].text in ("of", "in", "from", "is", ":")
+
+
+def _gather(words: list[Word], at: int, step: int) -> tuple[list[Word], int]:
+    """Return the colours, textures and places beside word `at`, in text order, and how far they go.
+
+    Going on, it stops at a noun, so that "background with a red cat" keeps the cat's colour.
+    """
+    found: list[tuple[int, Word]] = []
+    reach = i = at
+    while 0 <= (i := i + step) < len(words) and abs(i - at) <= 8:
+        word = words[i]
+        if {"colours", "textures", "places"} & word.meanings.keys() and not _is_noun(word):
+            found.append((i, word))
+            reach = i
+        elif word.text in (":", "to") or "plain" in word or "styles" in word:
+            continue
+        elif "relations" in word:
+            if word.text not in ("and", "&", "with") and (found or word.text != "in"):
+                break
+        elif "ignored" not in word:
+            break
+    if step > 0 and found and _leads_to_noun(words, found[-1][0] + 1):
+        while found and "colours" in found[-1][1]:
+            found.pop()
+        reach = found[-1][0] if found else at
+    return [word for _, word in sorted(found, key=lambda pair: pair[0])], reach
+
+
+def _is_noun(word: Word) -> bool:
+    """Say whether a place or colour word is first of all a thing in the bank ("mountain")."""
+    return "concepts" in word and not {"places", "colours", "textures"} & word.meanings.keys()
+
+
+def _leads_to_noun(words: list[Word], at: int) -> bool:
+    for word in words[at : at + 3]:
+        if "breaks" in word or "relations" in word:
+            return False
+        if "concepts" in word or "topics" in word or not word.meanings:
+            return True
+    return False
+
+
+def _background(textures: list[str], colours: list[str], places: list[str]) -> Background:
+    """Return the background that textures, colours and places make together."""
+    if not textures:
+        if places:
+            return Background(places[0], ())
+        if len(colours) == 1 or colours[0] == colours[1]:
+            return Background("plain", (colours[0],))
+        return Background("gradient", (colours[0], colours[1]))
+    first, second = ([*colours, "", ""])[:2]
+    if not first:
+        first, second = {
+            "gradient": ("light blue", "lavender"),
+            "confetti": ("cream", "pink"),
+            "rays": ("yellow", "orange"),
+            "waves": ("light blue", "blue"),
+        }.get(textures[0], ("white", "light blue"))
+    pale = first in ("white", "cream", "light grey", "beige")
+    return Background(textures[0], (first, second or ("light blue" if pale else "white")))

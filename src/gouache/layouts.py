@@ -1,0 +1,352 @@
+"""From a wish to a scene: style, colours, ground and boxes, by what the picture is for.
+
+Things stand in one group; an intent says which square part of the canvas the group gets and what
+stands behind it. All chance comes from the generator passed in, so a seed gives one scene.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+
+from gouache.concepts import Concept
+from gouache.grouping import Thing, Wish, group, in_square, outline, shrink
+from gouache.scene import COLOURS, SHAPES, Background, Box, Item, Outline, Scene, fit, grid, rgb
+
+MOST_ENTRIES = 10
+"""The denoiser's layout entries: a background takes one, a two-colour background two."""
+
+CLEAR = 200.0
+"""Contrast (see `contrast`) at which a thing stands out from its ground."""
+
+VANISHING = 100.0
+"""Contrast below which a thing that was asked for in one colour is lost on its ground."""
+
+PALE = ("light blue", "cream", "light pink", "lavender", "light green", "beige", "light grey")
+STRONG = ("navy", "teal", "purple", "dark green", "blue", "dark red", "orange", "turquoise")
+AVATAR_DISCS = (
+    "light blue",
+    "lavender",
+    "light pink",
+    "light green",
+    "turquoise",
+    "yellow",
+    "beige",
+)
+DEFAULT_STYLES = {
+    "picture": "cartoon",
+    "logo": "emblem",
+    "avatar": "cartoon",
+    "banner": "flat",
+    "newsletter": "flat",
+    "welcome": "cartoon",
+    "icon": "flat",
+    "sticker": "bold",
+    "invitation": "flat",
+    "poster": "bold",
+    "pattern": "flat",
+}
+DARKER = {
+    "light blue": "blue",
+    "light pink": "pink",
+    "light green": "green",
+    "lavender": "purple",
+    "cream": "gold",
+    "beige": "brown",
+    "light grey": "grey",
+    "white": "light blue",
+    "yellow": "orange",
+}
+
+
+def lay_out(wish: Wish, shapes: dict[str, Concept], shape: str, rng: random.Random) -> Scene:
+    """Return the scene of a wish on a canvas; `shapes` are the plain shapes by name.
+
+    What had to be drawn otherwise than asked is added to `wish.swapped`.
+    """
+    style = choose_style(wish)
+    if wish.things:
+        items, background = _PLANS.get(wish.intent, _plan_picture)(wish, style, shape, rng)
+    else:
+        items, background = _plan_abstract(wish, shapes, shape, rng)
+    items, background = _within_entries(items, background)
+    related = wish.relation if wish.things and not _has_backing(wish.intent) else None
+    return Scene(tuple(items), background, style, wish.intent, related, shape)
+
+
+def _has_backing(intent: str) -> bool:
+    return intent in ("logo", "icon", "sticker", "avatar", "pattern", "invitation")
+
+
+def choose_style(wish: Wish) -> str:
+    """Return the style asked for or usual, or the first in which everything can be drawn."""
+    usual = wish.style or DEFAULT_STYLES[wish.intent]
+    if wish.style is None and wish.intent == "logo" and len(wish.palette) > 2:
+        usual = "flat"
+    order = [usual, "flat", "cartoon", "bold", "soft", "emblem"]
+    return next((s for s in order if all(s in t.concept.styles for t in wish.things)), "flat")
+
+
+def contrast(one: str, other: str) -> float:
+    """Return how far two colours lie apart to the eye, 0 to about 765.
+
+    Source: the "redmean" approximation of Thiadmer Riemersma, Colour metric, 1999.
+    """
+    (r1, g1, b1), (r2, g2, b2) = rgb(one), rgb(other)
+    red = (r1 + r2) / 2
+    return float(
+        (
+            (2 + red / 256) * (r1 - r2) ** 2
+            + 4 * (g1 - g2) ** 2
+            + (2 + (255 - red) / 256) * (b1 - b2) ** 2
+        )
+        ** 0.5
+    )
+
+
+def choose_colour(
+    against: Sequence[str], choices: Sequence[str], rng: random.Random, *, least: int = 1
+) -> str:
+    """Return a choice that stands out from all of `against`, drawn from the `least` clearest or more."""
+    away = {c: min((contrast(c, a) for a in against), default=CLEAR) for c in choices}
+    clearest = sorted(away, key=lambda c: -away[c])
+    clear = [c for c in clearest if away[c] >= CLEAR]
+    return rng.choice(clear if len(clear) >= least else clearest[:least])
+
+
+def _own_colours(wish: Wish, style: str) -> list[str]:
+    """Return the ruling colours of the things as they will be drawn, as far as they have any."""
+    drawn = [t.colour or t.concept.styles[style].colour for t in wish.things]
+    named = [t.concept.name.split(" ")[0] for t in wish.things if t.colour is None]
+    drawn += [c for c in named if c in COLOURS and c not in drawn and c not in ("orange", "light")]
+    return [c for c in drawn if c is not None and (c in COLOURS or c.startswith("#"))]
+
+
+def _items(placed: Sequence[tuple[Thing, Box]], colour: str | None = None) -> list[Item]:
+    """Return items; those without a wanted colour get `colour`."""
+    return [Item(t.concept.name, t.said, box, t.colour or colour) for t, box in placed]
+
+
+def _backing(name: str, colour: str, box: Box) -> Item:
+    return Item(name, name, box, colour)
+
+
+Plan = tuple[list[Item], Background]
+
+
+def _ground(
+    wish: Wish, style: str, rng: random.Random, choices: Sequence[str] = PALE
+) -> Background:
+    """Return the background asked for, kept clear of the things, or a calm one that suits them."""
+    colours = _own_colours(wish, style)
+    asked = wish.background
+    if asked is None:
+        ground = wish.palette[0] if wish.palette else choose_colour(colours, choices, rng, least=3)
+        if any(contrast(ground, c) < VANISHING for c in colours):
+            ground = choose_colour(colours, [*choices, *STRONG], rng)
+        return Background("plain", (ground,))
+    wanted = [t.colour for t in wish.things if t.colour]
+    wanted += [c for c in colours if c in asked.colours[:1]]
+    if not asked.colours or all(contrast(asked.colours[0], c) >= VANISHING for c in wanted):
+        return asked
+    clear = [c for c in COLOURS if all(contrast(c, w) >= VANISHING for w in wanted)]
+    if not clear:
+        return asked
+    nearest = min(clear, key=lambda c: contrast(c, asked.colours[0]))
+    wish.swapped.append((f"{asked.colours[0]} background", f"{nearest} background"))
+    return Background(asked.kind, (nearest, *asked.colours[1:]))
+
+
+def _tint(style: str, ground: Background, rng: random.Random) -> str | None:
+    """Return a colour for things of the one-colour style; others keep their own."""
+    if style != "emblem":
+        return None
+    against = ground.colours[:1] or ("light blue",)
+    return choose_colour(against, ("navy", "black", "white", "dark green", "purple"), rng)
+
+
+def _plan_picture(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    ground = _ground(wish, style, rng)
+    if wish.background is None and not wish.palette and rng.random() < 0.25:
+        second = choose_colour(_own_colours(wish, style), PALE, rng)
+        if second != ground.colours[0]:
+            ground = Background("gradient", (ground.colours[0], second))
+    return _items(group(wish, style, shape), _tint(style, ground, rng)), ground
+
+
+def _plan_mark(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """Logo or icon: one thing on a badge, or bare where a colour was asked for the thing itself."""
+    icon = wish.intent == "icon"
+    thing_colour = next((t.colour for t in wish.things if t.colour), None)
+    palette = [c for c in wish.palette if c != thing_colour]
+    main = wish.badge_colour or (palette[0] if palette else None)
+    bare = not icon and not wish.badge and main is None and thing_colour is not None
+    if bare and contrast(thing_colour or "black", "white") >= CLEAR:
+        ground = _ground(wish, style, rng, ("white", "cream"))
+        boxes = [(t, shrink(b, (0.5, 0.5), 0.92)) for t, b in group(wish, style, shape)]
+        return _items(boxes, thing_colour), ground
+    own = [thing_colour] if thing_colour else _own_colours(wish, "flat")
+    if main is None:
+        ruling = own[0] if own and style == "emblem" and not thing_colour else None
+        suits = ruling in STRONG or ruling in ("brown", "red", "green", "pink")
+        main = ruling if ruling and suits else choose_colour(own, STRONG, rng, least=2)
+    tint = None
+    if style == "emblem":
+        second = next((c for c in palette if c != main), "white")
+        tint = (
+            second
+            if contrast(main, second) >= CLEAR
+            else choose_colour([main], ("white", "navy"), rng)
+        )
+    badge = wish.badge or ("rounded square" if icon else rng.choice(BADGES))
+    across = {"shield": 0.5, "hexagon": 0.54, "heart shape": 0.46}.get(badge, 0.6)
+    boxes = [
+        (t, in_square(b, 0.5, 0.5, 0.84 * across / 0.78, shape))
+        for t, b in group(wish, style, "square")
+    ]
+    back = fit(Outline(1.0), 0.5, 0.5, 0.84, shape)
+    third = palette[2] if len(palette) > 2 and palette[0] == main else None
+    ground = wish.background or Background("plain", (third or _paper(main),))
+    if ground.colours and contrast(ground.colours[0], main) < VANISHING:
+        ground = Background("plain", (_paper(main),))
+    return [_backing(badge, main, back), *_items(boxes, tint)], ground
+
+
+BADGES = ("disc", "disc", "rounded square", "shield", "hexagon")
+
+
+def _paper(colour: str) -> str:
+    """Return white, or a dark ground for what would vanish on white."""
+    return "white" if contrast(colour, "white") >= CLEAR else "navy"
+
+
+def _plan_avatar(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """A head or a figure before a disc."""
+    own = _own_colours(wish, style)
+    behind = wish.palette[0] if wish.palette else choose_colour(own, AVATAR_DISCS, rng, least=3)
+    if wish.background is not None:
+        ground = _ground(wish, style, rng)
+        placed = group(wish, style, shape)
+        return _items(placed, _tint(style, ground, rng)), ground
+    paper = "white" if contrast(behind, "white") >= 60 else DARKER.get(behind, "light blue")
+    disc = _backing("disc", behind, fit(Outline(1.0), 0.5, 0.5, 0.94, shape))
+    placed = [(t, in_square(b, 0.5, 0.5, 0.88, shape)) for t, b in group(wish, style, "square")]
+    tint = _tint(style, Background("plain", (behind,)), rng)
+    return [disc, *_items(placed, tint)], Background("plain", (paper,))
+
+
+def _plan_banner(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """Things on the right, or below on a tall canvas, with room for words left."""
+    cx, cy, side = {"wide": (0.72, 0.5, 0.94), "square": (0.68, 0.52, 0.62)}.get(
+        shape, (0.5, 0.68, 0.94)
+    )
+    ground = _ground(wish, style, rng)
+    placed = [(t, in_square(b, cx, cy, side, shape)) for t, b in group(wish, style, "square")]
+    return _items(placed, _tint(style, ground, rng)), ground
+
+
+def _plan_welcome(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """The first thing large in the middle, the others smaller on both sides above it, confetti."""
+    ground = _ground(wish, style, rng)
+    if wish.background is None and len(wish.things) < 8:
+        second = choose_colour(
+            [ground.colours[0]], ("pink", "gold", "teal", "orange", "purple"), rng
+        )
+        ground = Background("confetti", (ground.colours[0], second))
+    drawn = [thing for thing in wish.things for _ in range(thing.count)]
+    if wish.relation not in (None, "with") or len(drawn) > 3:
+        return _items(group(wish, style, shape), _tint(style, ground, rng)), ground
+    sides = {"wide": (0.2, 0.8, 0.42), "square": (0.18, 0.82, 0.28)}.get(shape, (0.27, 0.73, 0.22))
+    spots = [(0.5, 0.56, 0.52), (sides[0], sides[2], 0.3), (sides[1], sides[2], 0.3)]
+    placed = [
+        (t, fit(outline(t, style), cx, cy, side, shape))
+        for t, (cx, cy, side) in zip(drawn, spots, strict=False)
+    ]
+    return _items(placed[::-1], _tint(style, ground, rng)), ground
+
+
+def _plan_sticker(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """Things on a white disc (or a badge asked for) on a coloured ground."""
+    colour = wish.badge_colour or ("white" if "white" not in _own_colours(wish, style) else "navy")
+    ground = wish.background or Background(
+        "plain", (wish.palette[0] if wish.palette else choose_colour([colour], PALE + STRONG, rng),)
+    )
+    back = _backing(wish.badge or "disc", colour, fit(Outline(1.0), 0.5, 0.5, 0.9, shape))
+    placed = [(t, in_square(b, 0.5, 0.5, 0.74, shape)) for t, b in group(wish, style, "square")]
+    return [back, *_items(placed, _tint(style, Background("plain", (colour,)), rng))], ground
+
+
+def _plan_invitation(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """Things in the upper part of a frame, room for words below them."""
+    ground = _ground(wish, style, rng)
+    border = wish.palette[1] if len(wish.palette) > 1 else None
+    border = border or choose_colour(ground.colours[:1], ("gold", "teal", "pink", "navy"), rng)
+    frame = _backing("frame", border, Box(0.5, 0.5, 0.93, 0.93))
+    cy = 0.5 if shape == "wide" else 0.4
+    placed = [(t, in_square(b, 0.5, cy, 0.66, shape)) for t, b in group(wish, style, "square")]
+    return [frame, *_items(placed, _tint(style, ground, rng))], ground
+
+
+def _plan_poster(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """Things large before rays."""
+    ground = _ground(wish, style, rng)
+    if wish.background is None:
+        first = ground.colours[0]
+        second = wish.palette[1] if len(wish.palette) > 1 else DARKER.get(first, "cream")
+        ground = Background("rays", (first, second))
+    return _items(group(wish, style, shape), _tint(style, ground, rng)), ground
+
+
+def _plan_pattern(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
+    """Up to three kinds of thing in turn, in rows over the whole canvas."""
+    ground = _ground(wish, style, rng)
+    many = 9 if shape == "square" and len(ground.colours) < 2 else 8
+    kinds = wish.things[:3]
+    cells = grid(many, Outline(1.0), shape)
+    side = cells[0].w * SHAPES[shape][0] / min(SHAPES[shape]) * 0.86
+    placed = []
+    for i, cell in enumerate(cells):
+        thing = kinds[i % len(kinds)]
+        placed.append((thing, fit(outline(thing, style), cell.cx, cell.cy, side, shape)))
+    return _items(placed, _tint(style, ground, rng)), ground
+
+
+def _plan_abstract(wish: Wish, shapes: dict[str, Concept], shape: str, rng: random.Random) -> Plan:
+    """A composition of plain shapes where nothing was understood; only the ground if that was asked."""
+    ground = wish.background
+    if ground is not None and wish.intent == "picture":
+        return [], ground
+    ground = ground or Background("gradient", ("light blue", "lavender"))
+    first = (ground.colours or ("light blue",))[0]
+    usable = [c for c in wish.palette if contrast(c, first) >= VANISHING]
+    colours = usable or rng.sample(["teal", "orange", "pink", "navy", "gold", "purple"], 3)
+    spots = [(0.4, 0.46, 0.56), (0.64, 0.6, 0.42), (0.66, 0.3, 0.24)]
+    names = [name for name in ("disc", "hexagon", "rounded square", "ring") if name in shapes]
+    items = [
+        _backing(name, colours[i % len(colours)], fit(Outline(1.0), cx, cy, side, shape))
+        for i, (name, (cx, cy, side)) in enumerate(
+            zip(rng.sample(names, len(names)), spots, strict=False)
+        )
+    ]
+    return items, ground
+
+
+def _within_entries(items: list[Item], ground: Background) -> Plan:
+    """Keep to the denoiser's layout entries: a plain ground before leaving things out."""
+    room = MOST_ENTRIES - max(1, len(ground.colours))
+    if len(items) > room and len(ground.colours) > 1:
+        ground = Background("plain", ground.colours[:1])
+        room = MOST_ENTRIES - 1
+    return items[-room:], ground
+
+
+_PLANS: dict[str, Callable[[Wish, str, str, random.Random], Plan]] = {
+    "logo": _plan_mark,
+    "icon": _plan_mark,
+    "avatar": _plan_avatar,
+    "banner": _plan_banner,
+    "newsletter": _plan_banner,
+    "welcome": _plan_welcome,
+    "sticker": _plan_sticker,
+    "invitation": _plan_invitation,
+    "poster": _plan_poster,
+    "pattern": _plan_pattern,
+}
