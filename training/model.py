@@ -38,6 +38,7 @@ class Block(nn.Module):
     """Residual block: two 3 x 3 convolutions, scaled and shifted by the embedding (AdaGN)."""
 
     def __init__(self, channels_in: int, channels: int, embedding: int):
+        """Make the layers; the second convolution starts at zero."""
         super().__init__()
         self.norm1 = nn.GroupNorm(8, channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
@@ -49,6 +50,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """Map (B, channels_in, R, C) to (B, channels, R, C)."""
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, 1)
         y = self.conv1(F.silu(self.norm1(h)))
         y = self.conv2(F.silu(self.norm2(y) * (1 + scale) + shift))
@@ -59,6 +61,7 @@ class Attention(nn.Module):
     """Cells attend to the caption's tokens and to one another in one softmax."""
 
     def __init__(self, channels: int, heads: int):
+        """Make the layers; the last starts at zero."""
         super().__init__()
         self.heads = heads
         self.norm = nn.GroupNorm(8, channels)
@@ -68,6 +71,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, h: Tensor, tokens: Tensor, token_mask: Tensor) -> Tensor:
+        """Map cells (B, channels, R, C) to the same shape."""
         batch, channels, rows, columns = h.shape
         split = (batch, self.heads, channels // self.heads, rows * columns)
         q, k, v = (
@@ -87,6 +91,7 @@ class Denoiser(nn.Module):
     """Predicts the clean picture x0 from a noisy one and its conditioning."""
 
     def __init__(self, config: DenoiserConfig):
+        """Make the layers of a configuration; the network starts by predicting grey."""
         super().__init__()
         self.config = c = config
         self.time = nn.Sequential(

@@ -10,6 +10,8 @@ import json
 import os
 import random
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,11 +20,13 @@ import torch.multiprocessing as mp
 from torch import Tensor
 
 from training import checkpoints
-from training.data import Data
+from training.data import Batch, Data
 from training.loss import draw_times, loss
 from training.model import Denoiser
 from training.presets import PRESETS, Preset
 from training.sheet import save_sheet
+
+Forward = Callable[..., Tensor]
 
 
 def learning_rate(preset: Preset, step: int, steps: int) -> float:
@@ -32,58 +36,83 @@ def learning_rate(preset: Preset, step: int, steps: int) -> float:
     return preset.learning_rate * warm * min(1.0, max(0.02, left))
 
 
-def train(process: int, processes: int, options: argparse.Namespace) -> None:
-    """Run one process of a training."""
-    preset = PRESETS[options.preset]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    on_gpu = device.type == "cuda"
-    if not on_gpu:
-        torch.set_num_threads(options.threads)
-    if processes > 1:
-        store = f"file://{(options.out / 'rendezvous').resolve()}"
-        dist.init_process_group("gloo", init_method=store, rank=process, world_size=processes)
-    torch.manual_seed(options.seed)
+@dataclass
+class Run:
+    """A training's state: what a checkpoint holds, beside what it is made with."""
+
+    preset: Preset
+    network: Denoiser
+    average: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    step: int
+    device: torch.device
+
+
+def open_run(preset: Preset, folder: Path, device: torch.device, seed: int) -> Run:
+    """Return a new run, or the one in the folder where it stopped."""
+    torch.manual_seed(seed)
     network = Denoiser(preset.denoiser).to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(
         network.parameters(), preset.learning_rate, (0.9, 0.97), fused=True, weight_decay=0.0
     )
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    step = 0
-    resumed = checkpoints.load_run(options.out, network, optimiser, device)
-    if resumed is not None:
-        average, step = resumed
+    resumed = checkpoints.load_run(folder, network, optimiser, device)
+    average, step = resumed or (average, 0)
+    return Run(preset, network, average, optimiser, step, device)
+
+
+def take_step(
+    run: Run, forward: Forward, batch: Batch, *, seed: int, process: int, processes: int
+) -> tuple[float, float]:
+    """Do one optimiser step on a batch; return its loss and gradient norm before clipping."""
+    preset, device = run.preset, run.device
+    rng = random.Random(f"{seed} noise {run.step} {process}")
+    generator = torch.Generator().manual_seed(rng.getrandbits(60))
+    t = draw_times(len(batch.x), preset.noisy_end, generator).to(device)
+    noise = torch.randn(batch.x.shape, generator=generator).to(device)
+    at = t[:, None, None, None]
+    z = (at * batch.x + (1 - at) * noise).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        predicted = forward(z, t, *batch.conditioning())
+    cost = loss(predicted.float(), batch.x, t)
+    cost.backward()
+    if processes > 1:
+        share_gradients(run.network, processes)
+    norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), preset.clip)
+    run.optimiser.step()
+    run.optimiser.zero_grad(set_to_none=True)
+    run.step += 1
+    follow(run.average, run.network, min(preset.ema, (1 + run.step) / (10 + run.step)))
+    return cost.item(), float(norm)
+
+
+def train(process: int, processes: int, options: argparse.Namespace) -> None:
+    """Run one process of a training."""
+    preset = PRESETS[options.preset]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(options.threads)
+    if processes > 1:
+        store = f"file://{(options.out / 'rendezvous').resolve()}"
+        dist.init_process_group("gloo", init_method=store, rank=process, world_size=processes)
+    run = open_run(preset, options.out, device, options.seed)
     data = Data(preset, options.art, options.bank, device)
-    forward = torch.compile(network) if options.compile else network
-    log = Log(options.out, process, options.steps or preset.steps)
+    forward = torch.compile(run.network) if options.compile else run.network
     steps = options.steps or preset.steps
+    log = Log(options.out, process, steps)
     deadline = time.monotonic() + 60 * options.minutes
-    while step < steps and time.monotonic() < deadline:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(preset, step, steps)
-        batch = data.batch(options.seed, step, process)
-        generator = torch.Generator().manual_seed(
-            random.Random(f"{options.seed} noise {step} {process}").getrandbits(60)
+    while run.step < steps and time.monotonic() < deadline:
+        for group in run.optimiser.param_groups:
+            group["lr"] = learning_rate(preset, run.step, steps)
+        batch = data.batch(options.seed, run.step, process)
+        cost, norm = take_step(
+            run, forward, batch, seed=options.seed, process=process, processes=processes
         )
-        t = draw_times(len(batch.x), preset.noisy_end, generator).to(device)
-        noise = torch.randn(batch.x.shape, generator=generator).to(device)
-        at = t[:, None, None, None]
-        z = (at * batch.x + (1 - at) * noise).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
-            predicted = forward(z, t, *batch.conditioning())
-        cost = loss(predicted.float(), batch.x, t)
-        cost.backward()
-        if processes > 1:
-            share_gradients(network, processes)
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), preset.clip)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        step += 1
-        follow(average, network, min(preset.ema, (1 + step) / (10 + step)))
-        log.note(step, cost.item(), float(norm), len(batch.x) * processes)
+        log.note(run.step, cost, norm, len(batch.x) * processes)
         if log.is_time_to_save(preset.save_minutes) and process == 0:
-            save(options, network, average, optimiser, step, data)
+            save(run, options.out, data)
     if process == 0:
-        save(options, network, average, optimiser, step, data)
+        save(run, options.out, data)
     if processes > 1:
         dist.barrier()
         dist.destroy_process_group()
@@ -106,20 +135,13 @@ def follow(average: dict[str, Tensor], network: Denoiser, decay: float) -> None:
     torch._foreach_lerp_(list(average.values()), values, 1 - decay)
 
 
-def save(
-    options: argparse.Namespace,
-    network: Denoiser,
-    average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-    step: int,
-    data: Data,
-) -> None:
+def save(run: Run, folder: Path, data: Data) -> None:
     """Write the checkpoint, then a sheet drawn by the averaged network."""
-    checkpoints.save(options.out, network, average, optimiser, step)
-    drawer = Denoiser(network.config).to(data.device, memory_format=torch.channels_last).eval()
-    drawer.load_state_dict(average)
-    save_sheet(drawer, data, options.out / f"sheet-{step:06d}.png")
-    print(f"saved step {step}", flush=True)
+    checkpoints.save(folder, run.network, run.average, run.optimiser, run.step)
+    drawer = Denoiser(run.network.config).to(run.device, memory_format=torch.channels_last).eval()
+    drawer.load_state_dict(run.average)
+    save_sheet(drawer, data, folder / f"sheet-{run.step:06d}.png")
+    print(f"saved step {run.step}", flush=True)
 
 
 class Log:

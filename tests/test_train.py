@@ -1,0 +1,201 @@
+"""The trainer: it learns, and a run that was killed goes on as if it had not been."""
+
+import json
+import lzma
+import random
+
+import pytest
+import torch
+
+from gouache.scene import Background, Box, Item, Scene
+from training import library
+from training.checkpoints import load_denoiser
+from training.compose import Art, Composer, GuideDamage
+from training.data import Data
+from training.loss import draw_times, loss
+from training.presets import PRESETS
+from training.scenes import KINDS, Grammar, is_held_out_pair, is_held_out_word
+from training.train import learning_rate, open_run, save, take_step
+
+CPU = torch.device("cpu")
+SMOKE = PRESETS["smoke"]
+DRAWINGS = {
+    "cat": '<circle cx="16" cy="16" r="12" fill="#e9a13b"/><circle cx="12" cy="13" r="2"/>',
+    "car": '<rect x="2" y="10" width="28" height="12" rx="3" fill="#3b7de9"/>',
+    "star": '<path d="M16 2l4 10h10l-8 6 3 11-9-7-9 7 3-11-8-6h10z" fill="#f4c430"/>',
+    "tree": '<path d="M16 2l10 20H6z" fill="#3a9a4a"/><path d="M14 22h4v8h-4z" fill="#7a4a2a"/>',
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A library of four drawings that differ a little from style to style."""
+    root = tmp_path_factory.mktemp("library")
+    sprites, vectors = [], []
+    for number, (name, body) in enumerate(DRAWINGS.items()):
+        for style, source in library.STYLE_SOURCES.items():
+            row = {
+                "id": f"{source}:{name}",
+                "src": source,
+                "emoji": chr(0x1F400 + number),
+                "vector": True,
+                "mono": style == "emblem",
+                "name": name,
+                "aliases": [f"{name}let"],
+                "near": [],
+                "kind": "object",
+                "kw": [name],
+                "cat": "thing",
+                "article": "a",
+                "color": None,
+                "hue": 35 if name == "cat" else None,
+                "recolor": name == "cat",
+            }
+            sprites.append(row)
+            svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{body}</svg>'
+            vectors.append({"id": row["id"], "svg": svg})
+    for file, rows in (("sprites", sprites), ("vectors", vectors)):
+        with lzma.open(root / f"{file}.jsonl.xz", "wt") as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+    library.build(root, root / "art", root / "bank", 64)
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(folders):
+    return Data(SMOKE, folders / "art", folders / "bank" / "concepts.json", CPU)
+
+
+def steps(run, data, count):
+    forward = run.network
+    return [
+        take_step(run, forward, data.batch(1, run.step, 0), seed=1, process=0, processes=1)[0]
+        for _ in range(count)
+    ]
+
+
+def test_a_run_resumed_after_a_kill_equals_one_that_was_never_stopped(data, tmp_path):
+    whole = open_run(SMOKE, tmp_path / "none", CPU, seed=1)
+    steps(whole, data, 4)
+    first = open_run(SMOKE, tmp_path / "run", CPU, seed=1)
+    steps(first, data, 2)
+    save(first, tmp_path / "run", data)
+    resumed = open_run(SMOKE, tmp_path / "run", CPU, seed=99)
+    assert resumed.step == 2
+    steps(resumed, data, 2)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+    for name, value in whole.average.items():
+        assert torch.equal(value, resumed.average[name]), name
+
+
+def test_the_trainer_learns_one_batch_by_heart(data, tmp_path):
+    run = open_run(SMOKE, tmp_path, CPU, seed=1)
+    batch = data.batch(1, 0, 0)
+    costs = [
+        take_step(run, run.network, batch, seed=1, process=0, processes=1)[0] for _ in range(60)
+    ]
+    assert sum(costs[-10:]) < 0.4 * sum(costs[:10])
+
+
+def test_a_save_leaves_a_usable_denoiser_and_a_sheet(data, tmp_path):
+    run = open_run(SMOKE, tmp_path, CPU, seed=1)
+    save(run, tmp_path, data)
+    denoiser, step = load_denoiser(tmp_path / "denoiser.pt")
+    assert step == 0
+    batch = data.batch(1, 0, 0)
+    assert (
+        denoiser(batch.x, torch.zeros(len(batch.x)), *batch.conditioning()).shape == batch.x.shape
+    )
+    assert (tmp_path / "sheet-000000.png").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_same_step_gives_the_same_batch_and_another_process_another(data):
+    a, b, other = data.batch(1, 5, 0), data.batch(1, 5, 0), data.batch(1, 5, 1)
+    assert torch.equal(a.x, b.x)
+    assert torch.equal(a.guide, b.guide)
+    assert a.x.shape == other.x.shape
+    assert not torch.equal(a.x, other.x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", ["square", "tall", "wide"])
+def test_every_kind_of_scene_draws_in_every_shape(data, kind, shape):
+    rng = random.Random(f"{kind} {shape}")
+    if kind == "welcome":
+        rng = random.Random(3)
+    example = data.grammar.example(rng, shape, kind)
+    batch = data.finished([example], [example.caption], rng, damaged=True)
+    height, width = data.size(shape)
+    assert batch.x.shape == (1, 3, height, width)
+    assert batch.guide.shape == (1, 8, height // 2, width // 2)
+    assert batch.coverage.shape == (1, 10, height // 8, width // 8)
+    assert batch.x.std() > 0.02
+    assert batch.guide.isfinite().all()
+
+
+def test_a_colour_word_recolours_the_ruling_hue_only(folders):
+    composer = Composer(Art(folders / "art", CPU))
+    item = Item("cat", "cat", Box(0.5, 0.5, 0.9, 0.9), "white")
+    picture = composer.pictures(
+        [Scene((item,), Background("plain", ("blue",)), "flat")], 64, 64, random.Random(1)
+    )[0]
+    assert (picture[:, 40, 40] > 0.9).all(), "the body is white"
+    assert (picture.amin(0) < -0.8).any(), "the eye stays dark"
+
+
+def test_an_undamaged_guide_shows_the_scene_and_a_dropped_one_nothing(folders):
+    composer = Composer(Art(folders / "art", CPU))
+    grammar = Grammar(folders / "bank" / "concepts.json")
+    scene = grammar.example(random.Random(1), "square", "single").scene
+    rng = random.Random(2)
+    shown = composer.guides([scene], 128, 128, rng, None)
+    assert shown[:, 3].max() > 0.9
+    dropped = composer.guides([scene], 128, 128, rng, GuideDamage(dropped=1.0, noisy=0.0))
+    assert dropped.abs().max() == 0
+
+
+def test_held_out_pairs_and_words_never_appear(folders):
+    grammar = Grammar(folders / "bank" / "concepts.json")
+    rng = random.Random(1)
+    for _ in range(300):
+        scene = grammar.example(rng, "square", "pair").scene
+        first, second = scene.items
+        assert not is_held_out_pair(first.concept, second.concept)
+        assert not any(
+            is_held_out_word(item.said) for item in scene.items if item.said != item.concept
+        )
+
+
+def test_a_tenth_of_synonyms_is_held_out():
+    words = [f"word {i}" for i in range(2000)]
+    assert 0.05 < sum(map(is_held_out_word, words)) / len(words) < 0.15
+
+
+def test_times_crowd_at_the_noisy_end_and_never_reach_the_clean_one():
+    t = draw_times(20_000, 0.6, torch.Generator().manual_seed(1))
+    assert 0.1 < (t < 0.03).float().mean() < 0.25
+    assert t.max() < 0.98
+
+
+def test_a_perfect_prediction_costs_nothing_and_late_errors_cost_more():
+    x, t = torch.zeros(2, 3, 8, 8), torch.tensor([0.1, 0.1])
+    assert loss(x, x, t) == 0
+    assert loss(x + 0.1, x, t + 0.6) > loss(x + 0.1, x, t)
+
+
+def test_the_learning_rate_warms_up_and_cools_down():
+    preset = PRESETS["cpu"]
+    rates = [learning_rate(preset, step, 1000) for step in (0, 99, 600, 850, 999)]
+    assert rates[0] < rates[1] == rates[2] > rates[3] > rates[4] > 0
+
+
+def test_a_reference_survives_packing():
+    rgba = library.quantise(
+        library.rasterise(
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{DRAWINGS["cat"]}</svg>',
+            64,
+        )
+    )
+    assert (library.unpack_reference(library.pack_reference(rgba)) == rgba).all()
