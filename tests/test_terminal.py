@@ -35,6 +35,15 @@ def test_a_preview_needs_true_colour_and_block_characters():
     assert not can_preview(terminal(color_system="truecolor", encoding="latin-1"))
 
 
+def test_a_preview_and_its_bar_fit_the_window():
+    console = terminal(color_system="truecolor", height=20)
+    with drawing_shown(console) as on_step:
+        on_step(Step(1, 1, np.zeros((112, 64, 3), np.uint8)))
+    console.file.seek(0)
+    last = console.file.read().split("drawing")[-2]
+    assert 10 < last.count("\n") < 20
+
+
 def test_nothing_is_shown_where_nobody_watches():
     console = Console(file=io.StringIO())
     with drawing_shown(console) as on_step:

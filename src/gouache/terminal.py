@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from PIL import Image
 from rich.color import Color
 from rich.console import Console, Group, RenderableType
@@ -25,14 +26,16 @@ def half_blocks(pixels: Pixels, columns: int) -> Text:
     height, width = pixels.shape[:2]
     lines = max(1, round(columns * height / width / 2))
     small = Image.fromarray(pixels).resize((columns, 2 * lines), Image.Resampling.BOX)
-    text = Text()
-    for y in range(0, 2 * lines, 2):
-        for x in range(columns):
-            upper, lower = small.getpixel((x, y)), small.getpixel((x, y + 1))
-            text.append("\u2580", Style(color=_colour(upper), bgcolor=_colour(lower)))
-        text.append("\n")
-    text.rstrip()
-    return text
+    rows = np.asarray(small).tolist()
+    return Text("\n").join(
+        Text.assemble(
+            *(
+                ("\u2580", Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower)))
+                for upper, lower in zip(rows[y], rows[y + 1], strict=True)
+            )
+        )
+        for y in range(0, 2 * lines, 2)
+    )
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def drawing_shown(console: Console) -> Iterator[OnStep | None]:
             progress.update(task, total=step.steps, completed=step.step)
             shown: RenderableType = progress
             if step.preview is not None and can_preview(console):
-                columns = min(PREVIEW_COLUMNS, console.width)
+                columns = _columns(step.preview, console)
                 shown = Group(half_blocks(step.preview, columns), progress)
             live.update(shown)
 
@@ -68,8 +71,8 @@ def can_preview(console: Console) -> bool:
     return console.color_system == "truecolor" and encoding == "utf8" and sys.platform != "win32"
 
 
-def _colour(pixel: object) -> Color:
-    if not isinstance(pixel, tuple):
-        raise TypeError("a pixel of an RGB picture is a tuple")
-    red, green, blue = pixel[:3]
-    return Color.from_rgb(red, green, blue)
+def _columns(pixels: Pixels, console: Console) -> int:
+    """Return how wide a preview may be, so that it and the bar fit the window."""
+    height, width = pixels.shape[:2]
+    by_height = int(2 * (console.height - 3) * width / height)
+    return max(1, min(PREVIEW_COLUMNS, console.width, by_height))
