@@ -133,6 +133,14 @@ def test_writing_makes_folders_and_replaces_a_file(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["cat.png"]
 
 
+def test_whoever_reads_the_old_file_reads_it_to_its_end(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"old")
+    os.link(path, tmp_path / "reader")
+    images.write_atomically(path, b"new")
+    assert (tmp_path / "reader").read_bytes() == b"old"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permission bits")
 def test_a_written_file_has_the_permissions_the_umask_leaves(tmp_path):
     old = os.umask(0o022)
