@@ -126,8 +126,8 @@ def test_every_kind_of_scene_draws_in_every_shape(data, kind, shape):
     if kind == "welcome":
         rng = random.Random(3)
     example = data.grammar.example(rng, shape, kind)
-    batch = data.finished([example], [example.caption], rng, damaged=True)
-    height, width = data.size(shape)
+    batch = data.finished([example], [example.caption], kind, damaged=True)
+    height, width = data.planner.size(shape)
     assert batch.x.shape == (1, 3, height, width)
     assert batch.guide.shape == (1, 8, height // 2, width // 2)
     assert batch.coverage.shape == (1, 10, height // 8, width // 8)
@@ -154,6 +154,16 @@ def test_an_undamaged_guide_shows_the_scene_and_a_dropped_one_nothing(folders):
     assert shown[:, 3].max() > 0.9
     dropped = composer.guides([scene], 128, 128, rng, GuideDamage(dropped=1.0, noisy=0.0))
     assert dropped.abs().max() == 0
+
+
+def test_batches_planned_ahead_are_the_ones_made_in_place(data):
+    ahead = data.batches(1, 3, 0, workers=1)
+    for step in (3, 4):
+        expected, found = data.batch(1, step, 0), next(ahead)
+        assert torch.equal(expected.x, found.x)
+        assert torch.equal(expected.phrases, found.phrases)
+        assert torch.equal(expected.guide, found.guide)
+    ahead.close()
 
 
 def test_held_out_pairs_and_words_never_appear(folders):

@@ -62,7 +62,8 @@ def save_sheet(denoiser: Denoiser, data: Data, path: Path, *, seed: int = 7) -> 
     """Write rows of guide, guided sample, text-only sample and real composition."""
     rng = random.Random(f"sheet {seed}")
     examples = [data.grammar.example(rng, "square", kind) for kind in KINDS]
-    batch = data.finished(examples, [e.caption for e in examples], rng, damaged=False)
+    captions = [e.caption for e in examples]
+    batch = data.finished(examples, captions, f"sheet {seed} drawing", damaged=False)
     nothing = data.text.states([""])
     rows = [
         F.interpolate(batch.guide[:, :3], scale_factor=2.0),

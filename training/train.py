@@ -101,16 +101,18 @@ def train(process: int, processes: int, options: argparse.Namespace) -> None:
     steps = options.steps or preset.steps
     log = Log(options.out, process, steps)
     deadline = time.monotonic() + 60 * options.minutes
+    batches = data.batches(options.seed, run.step, process, workers=options.workers)
     while run.step < steps and time.monotonic() < deadline:
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(preset, run.step, steps)
-        batch = data.batch(options.seed, run.step, process)
+        batch = next(batches)
         cost, norm = take_step(
             run, forward, batch, seed=options.seed, process=process, processes=processes
         )
         log.note(run.step, cost, norm, len(batch.x) * processes)
         if log.is_time_to_save(preset.save_minutes) and process == 0:
             save(run, options.out, data)
+    batches.close()
     if process == 0:
         save(run, options.out, data)
     if processes > 1:
@@ -197,6 +199,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop and save then")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--threads", type=int, default=1, help="per process, on a CPU")
+    parser.add_argument("--workers", type=int, default=0, help="planning ahead, per process")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
