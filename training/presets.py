@@ -48,11 +48,11 @@ PRESETS = {
     ),
     "gpu": Preset(
         DenoiserConfig(
-            widths=(96, 192, 320, 448),
+            widths=(64, 128, 256, 320),
             blocks=(2, 2, 3, 3),
             attention=(False, False, True, True),
             fold=2,
-            embedding=512,
+            embedding=448,
             layout_width=96,
             heads=8,
         ),
