@@ -22,7 +22,7 @@ VANISHING = 100.0
 
 PALE = ("light blue", "cream", "light pink", "lavender", "light green", "beige", "light grey")
 STRONG = ("navy", "teal", "purple", "dark green", "blue", "dark red", "orange", "turquoise")
-AVATAR_DISCS = (
+AVATAR_GROUNDS = (
     "light blue",
     "lavender",
     "light pink",
@@ -73,14 +73,14 @@ def lay_out(wish: Wish, shapes: dict[str, Concept], shape: str, rng: random.Rand
 
 
 def _has_backing(intent: str) -> bool:
-    return intent in ("logo", "icon", "sticker", "avatar", "pattern", "invitation")
+    return intent in ("logo", "icon", "pattern", "invitation")
 
 
 def choose_style(wish: Wish) -> str:
     """Return the style asked for or usual, or the first in which everything can be drawn."""
     usual = wish.style or DEFAULT_STYLES[wish.intent]
-    if wish.style is None and wish.intent == "logo" and len(wish.palette) > 2:
-        usual = "flat"
+    if wish.intent == "logo" and usual in ("flat", "emblem"):  # a mark is of one colour, mostly
+        usual = "flat" if len(wish.palette) > 2 else "emblem"
     order = [usual, "flat", "cartoon", "bold", "soft", "emblem"]
     return next((s for s in order if all(s in t.concept.styles for t in wish.things)), "flat")
 
@@ -219,23 +219,15 @@ def _paper(colour: str) -> str:
 
 
 def _plan_avatar(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
-    """A head or a figure before a disc."""
-    own = _own_colours(wish, style)
-    behind = wish.palette[0] if wish.palette else choose_colour(own, AVATAR_DISCS, rng, least=3)
-    if wish.background is not None:
-        ground = _ground(wish, style, rng)
-        placed = group(wish, style, shape)
-        return _items(placed, _tint(style, ground, rng)), ground
-    paper = "white" if contrast(behind, "white") >= 60 else DARKER.get(behind, "light blue")
-    disc = _backing("disc", behind, fit(Outline(1.0), 0.5, 0.5, 0.94, shape))
-    placed = [(t, in_square(b, 0.5, 0.5, 0.88, shape)) for t, b in group(wish, style, "square")]
-    tint = _tint(style, Background("plain", (behind,)), rng)
-    return [disc, *_items(placed, tint)], Background("plain", (paper,))
+    """A head or a figure alone, before a clear colour."""
+    ground = _ground(wish, style, rng, AVATAR_GROUNDS)
+    placed = [(t, in_square(b, 0.5, 0.5, 1.06, shape)) for t, b in group(wish, style, "square")]
+    return _items(placed, _tint(style, ground, rng)), ground
 
 
 def _plan_banner(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
     """Things on the right, or below on a tall canvas, with room for words left."""
-    cx, cy, side = {"wide": (0.72, 0.5, 0.94), "square": (0.68, 0.52, 0.62)}.get(
+    cx, cy, side = {"wide": (0.72, 0.5, 0.94), "square": (0.655, 0.5, 0.68)}.get(
         shape, (0.5, 0.68, 0.94)
     )
     ground = _ground(wish, style, rng)
@@ -264,14 +256,15 @@ def _plan_welcome(wish: Wish, style: str, shape: str, rng: random.Random) -> Pla
 
 
 def _plan_sticker(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
-    """Things on a white disc (or a badge asked for) on a coloured ground."""
-    colour = wish.badge_colour or ("white" if "white" not in _own_colours(wish, style) else "navy")
-    ground = wish.background or Background(
-        "plain", (wish.palette[0] if wish.palette else choose_colour([colour], PALE + STRONG, rng),)
-    )
-    back = _backing(wish.badge or "disc", colour, fit(Outline(1.0), 0.5, 0.5, 0.9, shape))
-    placed = [(t, in_square(b, 0.5, 0.5, 0.74, shape)) for t, b in group(wish, style, "square")]
-    return [back, *_items(placed, _tint(style, Background("plain", (colour,)), rng))], ground
+    """Things with room for the white rim that stickers have, or on the shape asked for."""
+    if wish.badge:
+        return _plan_mark(wish, style, shape, rng)
+    ground = wish.background
+    if ground is None:
+        clear = choose_colour(["white", *_own_colours(wish, style)], PALE + STRONG, rng, least=3)
+        ground = Background("plain", (wish.palette[0] if wish.palette else clear,))
+    placed = [(t, in_square(b, 0.5, 0.5, 0.98, shape)) for t, b in group(wish, style, "square")]
+    return _items(placed, _tint(style, ground, rng)), ground
 
 
 def _plan_invitation(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:

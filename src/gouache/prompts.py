@@ -204,7 +204,7 @@ class _Planner:
         else:
             sure = [m for m in named if m.by == "name" and not self._is_person(m)]
             rest = [m for m in named if not any(m is s for s in sure)]
-            chosen = sure + sorted(topics, key=lambda m: m.describes) + rest
+            chosen = _merge(sure + sorted(topics, key=lambda m: m.describes) + rest)
             if len(chosen) < 3 and intent not in SINGLE:
                 chosen += _companions(topics, chosen, 3)
         for mention in chosen[most:]:

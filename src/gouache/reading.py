@@ -365,7 +365,9 @@ class _Walk:
         reading.mentions.append(mention)
         last = len(reading.mentions) - 1
         if last and self.relation:
-            reading.links.append((self.relation, _subject(reading, last - 1), last))
+            topical = "topic" in (mention.by, reading.mentions[last - 1].by)
+            relation = "with" if topical else self.relation  # "tips in spring" is no place
+            reading.links.append((relation, _subject(reading, last - 1), last))
         self.colours, self.count, self.relation = [], None, None
         self.is_pair = self.is_filled = False
         self.settled = False
