@@ -32,6 +32,7 @@ class DenoiserConfig:
     embedding: int = 320
     layout_width: int = 64
     heads: int = 4
+    detail: int = 24
 
 
 class Block(nn.Module):
@@ -87,6 +88,28 @@ class Attention(nn.Module):
         return h + self.out(y.transpose(2, 3).reshape(batch, channels, rows, columns))
 
 
+class Detail(nn.Module):
+    """Corrects a prediction pixel by pixel, seeing the noisy picture at its full size.
+
+    The U-Net works on folded cells; without this, fine edges have to squeeze through their width.
+    """
+
+    def __init__(self, width: int, embedding: int):
+        """Make the layers; the correction starts at zero."""
+        super().__init__()
+        self.first = nn.Conv2d(6, width, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * width)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.last = nn.Conv2d(width, 3, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, x: Tensor, x0: Tensor, embedding: Tensor) -> Tensor:
+        """Return the corrected x0, (B, 3, H, W)."""
+        scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, 1)
+        h = F.silu(self.first(torch.cat([x, x0], 1)) * (1 + scale) + shift)
+        return x0 + self.last(F.silu(self.second(h)))
+
+
 class Denoiser(nn.Module):
     """Predicts the clean picture x0 from a noisy one and its conditioning."""
 
@@ -120,6 +143,7 @@ class Denoiser(nn.Module):
         self.norm = nn.GroupNorm(8, width)
         self.leave = nn.Conv2d(width, 3 * c.fold**2, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
+        self.detail = Detail(c.detail, c.embedding)
 
     def _blocks(self, width: int, channels: int, count: int) -> nn.ModuleList:
         widths = [width] + [channels] * (count - 1)
@@ -174,7 +198,8 @@ class Denoiser(nn.Module):
                 h = block(h, embedding)
             if attention is not None:
                 h = attention(h, tokens, token_mask)
-        return F.pixel_shuffle(self.leave(F.silu(self.norm(h))), fold)
+        x0 = F.pixel_shuffle(self.leave(F.silu(self.norm(h))), fold)
+        return self.detail(x, x0, embedding)
 
 
 def _fourier(t: Tensor) -> Tensor:

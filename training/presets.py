@@ -43,8 +43,11 @@ PRESETS = {
         DenoiserConfig(widths=(64, 96, 160), blocks=(2, 2, 2), embedding=256, layout_width=48),
         side=128,
         batch=16,
-        learning_rate=1.2e-3,
-        steps=5000,
+        learning_rate=1.5e-3,
+        steps=3000,
+        damage=GuideDamage(
+            dropped=0.16, thing_dropped=0.07, other_style=0.1, moved=0.25, blurred=0.3, noisy=0.25
+        ),
     ),
     "gpu": Preset(
         DenoiserConfig(

@@ -23,6 +23,7 @@ from training import checkpoints
 from training.data import Batch, Data
 from training.loss import draw_times, loss
 from training.model import Denoiser
+from training.muon import Muon
 from training.presets import PRESETS, Preset
 from training.sheet import save_sheet
 
@@ -52,13 +53,19 @@ def open_run(preset: Preset, folder: Path, device: torch.device, seed: int) -> R
     """Return a new run, or the one in the folder where it stopped."""
     torch.manual_seed(seed)
     network = Denoiser(preset.denoiser).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), preset.learning_rate, (0.9, 0.97), fused=True, weight_decay=0.0
-    )
+    matrices = [p for name, p in network.named_parameters() if is_inner_matrix(name, p)]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in network.parameters() if id(p) not in chosen]
+    optimiser = Muon(matrices, others, preset.learning_rate)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     resumed = checkpoints.load_run(folder, network, optimiser, device)
     average, step = resumed or (average, 0)
     return Run(preset, network, average, optimiser, step, device)
+
+
+def is_inner_matrix(name: str, weights: Tensor) -> bool:
+    """Return whether weights map cells to cells inside the network, so that Muon steps suit them."""
+    return weights.ndim == 4 and name.split(".")[0] not in ("enter", "leave", "layout_in", "detail")
 
 
 def take_step(
