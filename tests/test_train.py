@@ -13,6 +13,7 @@ from training.checkpoints import load_denoiser
 from training.compose import Art, Composer, GuideDamage
 from training.data import Data
 from training.loss import draw_times, loss
+from training.muon import orthogonal
 from training.presets import PRESETS
 from training.scenes import KINDS, Grammar, is_held_out_pair, is_held_out_word
 from training.train import learning_rate, open_run, save, take_step
@@ -209,3 +210,9 @@ def test_a_reference_survives_packing():
         )
     )
     assert (library.unpack_reference(library.pack_reference(rgba)) == rgba).all()
+
+
+def test_orthogonal_evens_out_singular_values():
+    values = torch.linalg.svdvals(orthogonal(torch.randn(6, 30)))
+    assert values.min() > 0.6
+    assert values.max() < 1.3

@@ -149,14 +149,8 @@ def test_training_leaves_a_checkpoint_and_resumes(vectors, tmp_path):
     assert network.config == {"width": 8, "depth": 2, "scale": 8}
 
 
-def test_orthogonal_evens_out_singular_values():
-    values = torch.linalg.svdvals(upscale.orthogonal(torch.randn(6, 30)))
-    assert values.min() > 0.6
-    assert values.max() < 1.3
-
-
 def test_thirty_steps_lower_the_loss_on_one_batch():
-    trainer = upscale.Trainer(upscale.Upscaler(8, 2), minutes=10, rate=1e-2, batch=2)
+    trainer = upscale.Trainer(upscale.Upscaler(8, 2), minutes=10, rate=2.4e-2, batch=2)
     pairs = upscale_pairs.Pairs(DRAWINGS, random.Random(3), pool=1)
     fixed = pairs.batch(2)
     pairs.batch = lambda size: fixed

@@ -13,7 +13,6 @@ import argparse
 import math
 import random
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from training.muon import Muon
 from training.upscale_pairs import (
     SCALE,
     Pairs,
@@ -127,55 +127,8 @@ def _write(path: Path, content: dict) -> None:
     partial.replace(path)
 
 
-class Muon(torch.optim.Optimizer):
-    """Steps of equal size in every direction for the trunk, Adam for the other weights.
-
-    The momentum of each square convolution, as a matrix (out, in*3*3), is brought close to
-    orthogonal before it is applied. A thousand steps are all a CPU affords, and these go further
-    than Adam's (training/LOG.md).
-
-    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with its
-    Newton-Schulz coefficients; left out: weight decay.
-    """
-
-    def __init__(self, parameters: Iterable[nn.Parameter], *, rate: float):
-        """Take `rate` for Adam and seven times as much for the trunk."""
-        trunk, rest = [], []
-        for weights in parameters:
-            is_trunk = weights.ndim == 4 and weights.shape[0] == weights.shape[1]
-            (trunk if is_trunk else rest).append(weights)
-        groups = [{"params": trunk, "scale": 7.0}, {"params": rest, "scale": 1.0}]
-        super().__init__(groups, {"rate": rate})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """Apply the gradients at hand."""
-        trunk, rest = self.param_groups
-        for weights in trunk["params"]:
-            state = self.state[weights]
-            momentum = state.setdefault("momentum", torch.zeros_like(weights))
-            momentum.lerp_(weights.grad, 0.1)
-            ahead = weights.grad.lerp(momentum, 0.9).reshape(len(weights), -1)
-            direction = orthogonal(ahead).reshape(weights.shape)
-            weights.sub_(direction, alpha=trunk["rate"] * trunk["scale"])
-        for weights in rest["params"]:
-            state = self.state[weights]
-            mean = state.setdefault("mean", torch.zeros_like(weights))
-            square = state.setdefault("square", torch.zeros_like(weights))
-            state["count"] = count = state.get("count", 0) + 1
-            mean.lerp_(weights.grad, 0.1)
-            square.lerp_(weights.grad.square(), 0.02)
-            size = (square / (1 - 0.98**count)).sqrt() + 1e-8
-            weights.addcdiv_(mean / (1 - 0.9**count), size, value=-rest["rate"] * rest["scale"])
-
-
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return (m, n) with the singular vectors of `matrix` and singular values near 1."""
-    x = matrix / (matrix.norm() + 1e-7)
-    for _ in range(5):
-        gram = x @ x.T
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return x
+TRUNK_RATE = 1.7
+"""How much faster than the rest the trunk learns; 0.021 in all at the default rate and width 48."""
 
 
 class Trainer:
@@ -185,7 +138,10 @@ class Trainer:
         """Prepare to train for so many minutes at the highest learning rate `rate`."""
         self.network = network.to(memory_format=torch.channels_last)
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self.optimizer = Muon(network.parameters(), rate=rate)
+        square = [p for p in network.parameters() if p.ndim == 4 and p.shape[0] == p.shape[1]]
+        chosen = {id(p) for p in square}
+        others = [p for p in network.parameters() if id(p) not in chosen]
+        self.optimizer = Muon(square, others, rate)
         self.minutes, self.rate, self.batch = minutes, rate, batch
         self.step, self.seconds = 0, 0.0
 
@@ -193,7 +149,8 @@ class Trainer:
         """Take one optimiser step and return its loss."""
         start = time.monotonic()
         for group in self.optimizer.param_groups:
-            group["rate"] = self.rate * self._rate_fraction()
+            ahead = TRUNK_RATE if group["orthogonal"] else 1.0
+            group["lr"] = self.rate * self._rate_fraction() * ahead
         if self.step % 5 == 4:
             pairs.renew()
         low, high = pairs.batch(self.batch)
