@@ -1,8 +1,8 @@
 """Free text becomes a scene: what is understood, what is said not to be, and that nothing crashes.
 
-The figures: on `prompts_heldout.tsv` the first run had 91 of 100 right (intent and a main concept);
-it was written after the lexicon. On `prompts_tuning.tsv`, which shaped the lexicon since, the first
-run had 90 of 103.
+The figures: `prompts_heldout.tsv` was written after the lexicon, and its first run had 91 of 100
+right (the intent and a main concept); general faults it showed were mended since, its words were not
+added. `prompts_tuning.tsv` had 90 of 103 right in its first run and has shaped the lexicon since.
 """
 
 import random
@@ -182,6 +182,26 @@ def test_left_and_right_are_left_and_right(draw):
         assert (x["dog"] - x["cat"]) * sign > 0
 
 
+def test_places_in_the_picture_order_two_things(draw):
+    scene = draw("a small cat on the right and a big dog on the left").scene
+    x = {item.concept: item.box.cx for item in scene.items}
+    assert x["dog"] < x["cat"]
+
+
+def test_a_record_in_quotes_is_a_profile(draw):
+    revision = draw('Avatar for {"name": "Tom", "gender": "male", "role": "pilot"}')
+    assert concepts(revision) == {"man pilot"}
+    assert revision.overlay_text == ("Tom",)
+
+
+def test_another_language_is_not_guessed_at(draw):
+    revision = draw("un gato blanco sobre un coche rojo")
+    assert revision.unresolved == ("un gato blanco sobre un coche rojo",)
+    assert {item.concept for item in revision.scene.items} <= {
+        *("disc", "ring", "hexagon", "rounded square")
+    }
+
+
 def test_longest_names_win(draw):
     assert concepts(draw("a hot dog")) == {"hot dog"}
     assert concepts(draw("a fire truck")) == {"fire truck"}
@@ -299,6 +319,18 @@ def test_a_logo_stands_on_the_badge_and_in_the_colours_asked_for(draw):
     revision = draw("logo for a law firm, a gold emblem on a navy shield")
     assert things(revision) == [("shield", "navy"), ("scales", "gold")]
     assert things(draw("blue and white logo for a plumber"))[0][1] == "blue"
+
+
+def test_a_logo_of_an_unknown_trade_is_a_plain_mark(draw):
+    badge, mark = draw("Make me a logo! Thanks").scene.items
+    assert badge.concept in ("disc", "rounded square")
+    assert contrast(badge.colour, mark.colour) >= 200
+
+
+def test_a_logo_in_one_colour_on_another_needs_no_badge(draw):
+    revision = draw("company logo: a lion's head, gold on black")
+    assert things(revision) == [("lion", "gold")]
+    assert revision.scene.background.colours == ("black",)
 
 
 def test_a_welcome_card_has_a_waving_hand_and_confetti(draw):
@@ -452,7 +484,7 @@ def test_random_text_never_crashes_and_stays_on_the_canvas(bank):
         check(revise(prompt, shape=shape, concepts=bank, embed=any_vectors, seed=seed))
 
 
-def test_a_prompt_of_the_longest_length_is_read_in_a_second(draw):
+def test_a_prompt_of_the_longest_length_is_read_in_a_moment(draw):
     chance = random.Random(1)
     words = "the red cat sat on a blue car 🐶 blarf 白猫 and we met, dear, in “Paris” " * 600
     for prompt in (
@@ -463,9 +495,9 @@ def test_a_prompt_of_the_longest_length_is_read_in_a_second(draw):
         "🐶" * 32000,
         "A" + "a'" * 16000,
     ):
-        start = time.perf_counter()
+        start = time.process_time()
         check(draw(prompt))
-        assert time.perf_counter() - start < 3, prompt[:20]
+        assert time.process_time() - start < 1.5, prompt[:20]
     check(draw("".join(chr(chance.randrange(32, 0xFFFF)) for _ in range(32000))))
 
 

@@ -1,11 +1,32 @@
-"""The background of a text: "on a light blue background", "gradient from teal to navy", "confetti".
+"""What frames the things of a text: what it is for, and its background ("on light blue stripes").
 
-Backgrounds are read before the things, and their words marked used, so that a ground's colour is not
+Both are read before the things, and their words marked used, so that a ground's colour is not
 taken for the colour of a thing. Places ("in a forest") are left to `reading.py`.
 """
 
 from gouache.scene import Background
 from gouache.tagging import Word
+
+
+def find_intent(words: list[Word]) -> str | None:
+    """Return what the picture is for, from the first word that says so before any relation.
+
+    In "a cat next to a poster" the poster is a thing. "picture" is the weakest and says nothing.
+    """
+    sentence, related = 0, False
+    named = False
+    for word in words[:60]:
+        if word.sentence != sentence:
+            sentence, related, named = word.sentence, False, False
+        related |= (
+            named and "relations" in word and word.meanings["relations"] not in ("with", "having")
+        )
+        named |= "concepts" in word and "intents" not in word
+        if "intents" in word and not related:
+            word.used = True
+            if word.meanings["intents"] != "picture":
+                return word.meanings["intents"]
+    return None
 
 
 def find_background(words: list[Word]) -> tuple[Background | None, list[str]]:

@@ -6,6 +6,7 @@ stands behind it. All chance comes from the generator passed in, so a seed gives
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gouache.concepts import Concept
 from gouache.grouping import Thing, Wish, group, in_square, outline, shrink
@@ -114,6 +115,8 @@ def choose_colour(
 
 def _own_colours(wish: Wish, style: str) -> list[str]:
     """Return the ruling colours of the things as they will be drawn, as far as they have any."""
+    if style == "emblem":  # its drawings take any colour
+        return [t.colour for t in wish.things if t.colour]
     drawn = [t.colour or t.concept.styles[style].colour for t in wish.things]
     named = [t.concept.name.split(" ")[0] for t in wish.things if t.colour is None]
     drawn += [c for c in named if c in COLOURS and c not in drawn and c not in ("orange", "light")]
@@ -122,7 +125,14 @@ def _own_colours(wish: Wish, style: str) -> list[str]:
 
 def _items(placed: Sequence[tuple[Thing, Box]], colour: str | None = None) -> list[Item]:
     """Return items; those without a wanted colour get `colour`."""
-    return [Item(t.concept.name, t.said, box, t.colour or colour) for t, box in placed]
+    items = [Item(t.concept.name, t.said, box, t.colour or colour) for t, box in placed]
+    return [replace(i, said=_without_colour(i.said)) if i.colour else i for i in items]
+
+
+def _without_colour(said: str) -> str:
+    """Return "heart" for "red heart", which is to be drawn in another colour."""
+    first, _, rest = said.partition(" ")
+    return rest if rest and first in COLOURS and first != "black" else said
 
 
 def _backing(name: str, colour: str, box: Box) -> Item:
@@ -178,8 +188,11 @@ def _plan_mark(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
     thing_colour = next((t.colour for t in wish.things if t.colour), None)
     palette = [c for c in wish.palette if c != thing_colour]
     main = wish.badge_colour or (palette[0] if palette else None)
+    asked = wish.background.colours[0] if wish.background and wish.background.colours else None
+    if asked and main and not (icon or wish.badge or thing_colour):
+        thing_colour, main = main, None  # "gold on black"
     bare = not icon and not wish.badge and main is None and thing_colour is not None
-    if bare and contrast(thing_colour or "black", "white") >= CLEAR:
+    if bare and contrast(thing_colour or "black", asked or "white") >= CLEAR:
         ground = _ground(wish, style, rng, ("white", "cream"))
         boxes = [(t, shrink(b, (0.5, 0.5), 0.92)) for t, b in group(wish, style, shape)]
         return _items(boxes, thing_colour), ground
@@ -307,6 +320,8 @@ def _plan_abstract(wish: Wish, shapes: dict[str, Concept], shape: str, rng: rand
     ground = wish.background
     if ground is not None and wish.intent == "picture":
         return [], ground
+    if wish.intent in ("logo", "icon"):
+        return _plan_plain_mark(wish, shape, rng)
     ground = ground or Background("gradient", ("light blue", "lavender"))
     first = (ground.colours or ("light blue",))[0]
     usable = [c for c in wish.palette if contrast(c, first) >= VANISHING]
@@ -320,6 +335,17 @@ def _plan_abstract(wish: Wish, shapes: dict[str, Concept], shape: str, rng: rand
         )
     ]
     return items, ground
+
+
+def _plan_plain_mark(wish: Wish, shape: str, rng: random.Random) -> Plan:
+    """One plain shape on another, for a company of which nothing is known."""
+    main = wish.badge_colour or (wish.palette[0] if wish.palette else rng.choice(STRONG))
+    second = wish.palette[1] if len(wish.palette) > 1 else _paper(main)
+    badge = wish.badge or rng.choice(("disc", "rounded square"))
+    inner = rng.choice(("hexagon", "ring"))
+    boxes = [fit(Outline(1.0), 0.5, 0.5, side, shape) for side in (0.84, 0.44)]
+    items = [_backing(badge, main, boxes[0]), _backing(inner, second, boxes[1])]
+    return items, wish.background or Background("plain", (_paper(main),))
 
 
 def _within_entries(items: list[Item], ground: Background) -> Plan:

@@ -17,6 +17,7 @@ KINDS = (
     "colours",
     "numbers",
     "relations",
+    "positions",
     "places",
     "textures",
     "grounds",

@@ -6,7 +6,7 @@ before its noun (number, colours) until the noun comes. Nothing is placed here: 
 
 from dataclasses import dataclass, field
 
-from gouache.grounds import find_background
+from gouache.grounds import find_background, find_intent
 from gouache.lexicon import load_lexicon
 from gouache.scene import Background
 from gouache.tagging import Word
@@ -17,7 +17,17 @@ LONG = 45
 MOST_COUNT = 9
 
 PARTS = (
-    *("breaks", "numbers", "relations", "concepts", "topics", "styles", "mediums", "undrawn"),
+    *(
+        "breaks",
+        "numbers",
+        "positions",
+        "relations",
+        "concepts",
+        "topics",
+        "styles",
+        "mediums",
+        "undrawn",
+    ),
     *("places", "people", "gender", "badges", "intents", "textures", "ignored", "plain"),
 )
 """What a word is taken for where nothing around it says otherwise, first come first."""
@@ -34,7 +44,8 @@ class Mention:
 
     `by` says how it was found: "name", "topic" or "likeness". `companions` are further concepts of
     the same topic. A `setting` is where or when it happens, an `aside` what a person merely likes, and
-    what `describes` belongs to the next mention ("a wedding photographer").
+    what `describes` belongs to the next mention ("a wedding photographer"). `position` is the relation
+    to another thing that its place in the picture makes ("on the left").
     """
 
     said: str
@@ -49,6 +60,7 @@ class Mention:
     setting: bool = False
     aside: bool = False
     describes: bool = False
+    position: str | None = None
 
 
 @dataclass(slots=True)
@@ -96,27 +108,6 @@ def read(words: list[Word]) -> Reading:
             walk.step(at, word)
     walk.end_phrase()
     return reading
-
-
-def find_intent(words: list[Word]) -> str | None:
-    """Return what the picture is for, from the first word that says so before any relation.
-
-    In "a cat next to a poster" the poster is a thing. "picture" is the weakest and says nothing.
-    """
-    sentence, related = 0, False
-    named = False
-    for word in words[:60]:
-        if word.sentence != sentence:
-            sentence, related, named = word.sentence, False, False
-        related |= (
-            named and "relations" in word and word.meanings["relations"] not in ("with", "having")
-        )
-        named |= "concepts" in word and "intents" not in word
-        if "intents" in word and not related:
-            word.used = True
-            if word.meanings["intents"] != "picture":
-                return word.meanings["intents"]
-    return None
 
 
 class _Walk:
@@ -250,6 +241,10 @@ class _Walk:
             if self.relation == "holding":
                 self.reading.miss(word.text)
 
+    def _take_positions(self, at: int, word: Word) -> None:
+        if self.reading.mentions:
+            self.reading.mentions[-1].position = word.meanings["positions"]
+
     def _take_concepts(self, at: int, word: Word) -> None:
         name = word.meanings["concepts"]
         if "gender" in word and (self.reading.is_long or self.reading.intent == "avatar"):
@@ -340,7 +335,7 @@ class _Walk:
             return
         phrase = " ".join(word.text for word in run)
         if before_noun or not any(c.isalpha() for c in phrase) or not _is_matchable(run):
-            if not self.reading.is_long:
+            if not self.reading.is_long and any(c.isalnum() for c in phrase):
                 self.reading.miss(phrase)
             return
         self._add(Mention(phrase, None, "likeness", weight=0.6), run[-1])
@@ -384,7 +379,7 @@ def _subject(reading: Reading, before: int) -> int:
 def _is_matchable(run: list[Word]) -> bool:
     """Say whether unknown words may be looked up: Latin letters, no name, no adverb or verb form."""
     last = run[-1]
-    if last.capital:
+    if last.capital or len(run) > 4:  # a name; a sentence of another language
         return False
     if not last.text.replace("'", "").isascii():
         return False

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 from gouache.concepts import ConceptBank
 from gouache.lexicon import load_lexicon, singulars
@@ -96,8 +97,9 @@ def take_names(text: str) -> tuple[str, tuple[str, ...]]:
         if not name or (match.re is not _QUOTED and _is_known(name)):
             return match.group()
         before = match.string[max(0, match.start() - 2) : match.start()].strip()
-        if len(name.split()) > _TEXT_WORDS or (before.endswith(":") and name[0].islower()):
-            return f" {name} "  # a quoted letter and the value of a field are content
+        is_value = before.endswith(":") and name[0].islower()
+        if len(name.split()) > _TEXT_WORDS or is_value or match.string[match.end() :][:1] == ":":
+            return f" {name} "  # a quoted letter and the fields of a record are content
         found.append((match.start(), name))
         head = match.group()[: match.start(group) - match.start()]
         return head.rstrip("\"'“„«‘") + " ,"
@@ -165,7 +167,7 @@ def _spell(text: str) -> list[str]:
 
 def tag(text: str, bank: ConceptBank) -> list[Word]:
     """Return the text as words with meanings; punctuation is a word whose kind is "breaks"."""
-    tokens = list(_split(text, bank))[:MAX_WORDS]
+    tokens = list(islice(_split(text, bank), MAX_WORDS))
     titled = _is_title_case(text)
     words: list[Word] = []
     sentence = i = 0
