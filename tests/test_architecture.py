@@ -71,7 +71,7 @@ LIBRARIES = {
 }
 """The libraries a part may import, where that is settled."""
 
-TRAINING_MAY_IMPORT = {"scene", "diffusion", "concepts"}
+TRAINING_MAY_IMPORT = {"scene", "diffusion", "concepts", "prompts"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 BANNED_NAMES = set(
