@@ -202,6 +202,11 @@ def test_another_language_is_not_guessed_at(draw):
     }
 
 
+def test_a_plain_shape_always_has_a_colour(draw):
+    assert things(draw("a hexagon")) == [("hexagon", "blue")]
+    assert things(draw("a yellow hexagon")) == [("hexagon", "yellow")]
+
+
 def test_longest_names_win(draw):
     assert concepts(draw("a hot dog")) == {"hot dog"}
     assert concepts(draw("a fire truck")) == {"fire truck"}

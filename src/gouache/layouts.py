@@ -286,7 +286,7 @@ def _plan_invitation(wish: Wish, style: str, shape: str, rng: random.Random) -> 
     border = wish.palette[1] if len(wish.palette) > 1 else None
     border = border or choose_colour(ground.colours[:1], ("gold", "teal", "pink", "navy"), rng)
     frame = _backing("frame", border, Box(0.5, 0.5, 0.93, 0.93))
-    cy = 0.5 if shape == "wide" else 0.4
+    cy = 0.4 if shape == "square" else 0.5  # the frame stays square in the middle of the canvas
     placed = [(t, in_square(b, 0.5, cy, 0.66, shape)) for t, b in group(wish, style, "square")]
     return [frame, *_items(placed, _tint(style, ground, rng))], ground
 
@@ -296,8 +296,10 @@ def _plan_poster(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan
     ground = _ground(wish, style, rng)
     if wish.background is None:
         first = ground.colours[0]
-        second = wish.palette[1] if len(wish.palette) > 1 else DARKER.get(first, "cream")
-        ground = Background("rays", (first, second))
+        own = _own_colours(wish, style)
+        choices = [*wish.palette[1:2], DARKER.get(first, "cream"), "white", "cream"]
+        clear = [c for c in choices if all(contrast(c, a) >= VANISHING for a in [first, *own])]
+        ground = Background("rays", (first, clear[0])) if clear else ground
     return _items(group(wish, style, shape), _tint(style, ground, rng)), ground
 
 

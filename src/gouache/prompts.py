@@ -329,7 +329,8 @@ class _Planner:
         count = 1 if concept.name.startswith("two ") else mention.count
         if mention.many and intent != "picture":
             count = 1 if intent in (*SINGLE, "pattern") else 2
-        return Thing(concept, said, mention.colour, count)
+        plain = "blue" if concept.kind == "shape" else None  # shapes have no colour of their own
+        return Thing(concept, said, mention.colour or plain, count)
 
 
 def _position(reading: Reading) -> Callable[[Mention], int]:
