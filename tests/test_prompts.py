@@ -198,7 +198,7 @@ def test_another_language_is_not_guessed_at(draw):
     revision = draw("un gato blanco sobre un coche rojo")
     assert revision.unresolved == ("un gato blanco sobre un coche rojo",)
     assert {item.concept for item in revision.scene.items} <= {
-        *("disc", "ring", "hexagon", "rounded square")
+        *("disc", "circle outline", "hexagon", "rounded square")
     }
 
 
@@ -322,7 +322,7 @@ def test_a_banner_leaves_room_for_words(draw, shape):
 
 def test_a_logo_stands_on_the_badge_and_in_the_colours_asked_for(draw):
     revision = draw("logo for a law firm, a gold emblem on a navy shield")
-    assert things(revision) == [("shield", "navy"), ("scales", "gold")]
+    assert things(revision) == [("shield shape", "navy"), ("scales", "gold")]
     assert things(draw("blue and white logo for a plumber"))[0][1] == "blue"
 
 

@@ -34,14 +34,14 @@ LEFT_OUT = ("symbols on mouth", "vulcan", "one o", "o’clock", "o'clock", "towe
 
 SHAPE_SVGS = {
     "disc": '<circle cx="50" cy="50" r="50"/>',
-    "ring": '<path fill-rule="evenodd" d="M50 0a50 50 0 1 0 0 100a50 50 0 1 0 0-100z'
+    "circle outline": '<path fill-rule="evenodd" d="M50 0a50 50 0 1 0 0 100a50 50 0 1 0 0-100z'
     'M50 9a41 41 0 1 1 0 82a41 41 0 1 1 0-82z"/>',
     "rounded square": '<rect width="100" height="100" rx="22"/>',
-    "shield": '<path d="M50 0C64 9 80 13 96 13C97 54 86 83 50 100C14 83 3 54 4 13C20 13 36 9 50 0z"/>',
+    "shield shape": '<path d="M50 0C64 9 80 13 96 13C97 54 86 83 50 100C14 83 3 54 4 13C20 13 36 9 50 0z"/>',
     "hexagon": '<path d="M50 0L93.3 25V75L50 100L6.7 75V25z"/>',
     "heart shape": '<path d="M50 94C20 72 2 54 2 31C2 14 15 4 28 4C38 4 46 10 50 18C54 10 62 4 72 4'
     'C85 4 98 14 98 31C98 54 80 72 50 94z"/>',
-    "ribbon": '<path d="M0 34H18V28H82V34H100L91 50L100 66H82V72H18V66H0L9 50z"/>',
+    "ribbon shape": '<path d="M0 34H18V28H82V34H100L91 50L100 66H82V72H18V66H0L9 50z"/>',
     "frame": '<path fill-rule="evenodd" d="M0 0H100V100H0zM4 4V96H96V4z"/>',
     "panel": '<rect width="100" height="100" rx="5"/>',
 }

@@ -57,7 +57,7 @@ FAMILIES = {
     "light pink": "pink",
     "cream": "beige",
 }
-BADGES = ("disc", "shield", "rounded square", "hexagon", "heart shape")
+BADGES = ("disc", "shield shape", "rounded square", "hexagon", "heart shape")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ named in some captions and left out of others. Some words and some pairs of thin
 that the evaluation can ask for what was never trained: `is_held_out_word`, `is_held_out_pair`.
 """
 
-import dataclasses
 import json
 import random
 import zlib
@@ -31,6 +30,7 @@ from gouache.scene import (
     draw_order,
     fit,
     grid,
+    in_words,
     place,
     rgb,
 )
@@ -100,19 +100,7 @@ class Grammar:
 
     def wording(self, scene: Scene, rng: random.Random) -> str:
         """Return a caption: the canonical one in most cases, else a shorter or freer one."""
-        worded = dataclasses.replace(
-            scene, items=tuple(i for i in scene.items if self._kind(i) != "shape" or i.colour)
-        )
-        worded = dataclasses.replace(
-            worded,
-            items=tuple(
-                dataclasses.replace(i, colour=_word_for(i.colour) if i.colour else None)
-                for i in worded.items
-            ),
-            background=dataclasses.replace(
-                worded.background, colours=tuple(_word_for(c) for c in worded.background.colours)
-            ),
-        )
+        worded = in_words(scene)
         full = caption(worded)
         things = full.split(f"{INTENTS[scene.intent]} ", 1)[-1].split(f", {STYLES[scene.style]}")[0]
         background = background_phrase(worded.background)
@@ -130,9 +118,6 @@ class Grammar:
             return f"{scene.intent} for a {topic}, {STYLES[scene.style]}, {background}"
         verb = rng.choice(("create", "draw", "make", "design", "please draw"))
         return f"{verb} {INTENTS[scene.intent]} {things}, {background}"
-
-    def _kind(self, item: Item) -> str:
-        return str(self.concepts[item.concept]["kind"])
 
     def _plain_scene(self, rng: random.Random, shape: str, kind: str) -> Scene:
         style = rng.choice(list(STYLES))
@@ -177,7 +162,14 @@ class Grammar:
                 "rounded square"
                 if kind == "icon"
                 else rng.choice(
-                    ("disc", "shield", "rounded square", "ring", "hexagon", "heart shape")
+                    (
+                        "disc",
+                        "shield shape",
+                        "rounded square",
+                        "circle outline",
+                        "hexagon",
+                        "heart shape",
+                    )
                 )
             )
             colour = _contrasting(background, rng)
@@ -268,14 +260,6 @@ def _varied(rng: random.Random, word: str) -> str:
         return word
     near = (min(255, max(0, c + rng.randrange(-14, 15))) for c in COLOURS[word])
     return "#" + "".join(f"{c:02x}" for c in near)
-
-
-def _word_for(colour: str) -> str:
-    value = rgb(colour)
-    return min(
-        COLOURS,
-        key=lambda word: sum((a - b) ** 2 for a, b in zip(COLOURS[word], value, strict=True)),
-    )
 
 
 def _moved(box: Box, right: float, down: float) -> Box:

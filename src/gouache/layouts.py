@@ -210,7 +210,7 @@ def _plan_mark(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
             else choose_colour([main], ("white", "navy"), rng)
         )
     badge = wish.badge or ("rounded square" if icon else rng.choice(BADGES))
-    across = {"shield": 0.5, "hexagon": 0.54, "heart shape": 0.46}.get(badge, 0.6)
+    across = {"shield shape": 0.5, "hexagon": 0.54, "heart shape": 0.46}.get(badge, 0.6)
     boxes = [
         (t, in_square(b, 0.5, 0.5, 0.84 * across / 0.78, shape))
         for t, b in group(wish, style, "square")
@@ -223,7 +223,7 @@ def _plan_mark(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
     return [_backing(badge, main, back), *_items(boxes, tint)], ground
 
 
-BADGES = ("disc", "disc", "rounded square", "shield", "hexagon")
+BADGES = ("disc", "disc", "rounded square", "shield shape", "hexagon")
 
 
 def _paper(colour: str) -> str:
@@ -329,7 +329,9 @@ def _plan_abstract(wish: Wish, shapes: dict[str, Concept], shape: str, rng: rand
     usable = [c for c in wish.palette if contrast(c, first) >= VANISHING]
     colours = usable or rng.sample(["teal", "orange", "pink", "navy", "gold", "purple"], 3)
     spots = [(0.4, 0.46, 0.56), (0.64, 0.6, 0.42), (0.66, 0.3, 0.24)]
-    names = [name for name in ("disc", "hexagon", "rounded square", "ring") if name in shapes]
+    names = [
+        name for name in ("disc", "hexagon", "rounded square", "circle outline") if name in shapes
+    ]
     items = [
         _backing(name, colours[i % len(colours)], fit(Outline(1.0), cx, cy, side, shape))
         for i, (name, (cx, cy, side)) in enumerate(
@@ -344,7 +346,7 @@ def _plan_plain_mark(wish: Wish, shape: str, rng: random.Random) -> Plan:
     main = wish.badge_colour or (wish.palette[0] if wish.palette else rng.choice(STRONG))
     second = wish.palette[1] if len(wish.palette) > 1 else _paper(main)
     badge = wish.badge or rng.choice(("disc", "rounded square"))
-    inner = rng.choice(("hexagon", "ring"))
+    inner = rng.choice(("hexagon", "circle outline"))
     boxes = [fit(Outline(1.0), 0.5, 0.5, side, shape) for side in (0.84, 0.44)]
     items = [_backing(badge, main, boxes[0]), _backing(inner, second, boxes[1])]
     return items, wish.background or Background("plain", (_paper(main),))

@@ -7,7 +7,7 @@ right one. Items are listed from back to front.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SHAPES = {"square": (1, 1), "tall": (4, 7), "wide": (7, 4)}
 """Picture shapes and their width : height."""
@@ -170,6 +170,28 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return COLOURS[colour]
 
 
+def in_words(scene: Scene) -> Scene:
+    """Return the scene with every "#rrggbb" colour as the nearest word, as captions have them."""
+    return replace(
+        scene,
+        items=tuple(
+            replace(i, colour=nearest_word(i.colour) if i.colour else None) for i in scene.items
+        ),
+        background=replace(
+            scene.background, colours=tuple(map(nearest_word, scene.background.colours))
+        ),
+    )
+
+
+def nearest_word(colour: str) -> str:
+    """Return the word of `COLOURS` nearest to a colour, by distance in sRGB."""
+    value = rgb(colour)
+    return min(
+        COLOURS,
+        key=lambda word: sum((a - b) ** 2 for a, b in zip(COLOURS[word], value, strict=True)),
+    )
+
+
 def fit(outline: Outline, cx: float, cy: float, side: float, shape: str) -> Box:
     """Return the tight box of a drawing whose longer side is `side` of the canvas' shorter side."""
     across, down = SHAPES[shape]
@@ -319,7 +341,11 @@ def with_article(phrase: str) -> str:
     """Return a phrase with its indefinite article: "an apple"; a plural-looking one keeps none."""
     if phrase.endswith("s") and not phrase.endswith(("ss", "us", "is", "bus")):
         return phrase
-    return ("an " if phrase[:1].lower() in "aeiou" else "a ") + phrase
+    lower = phrase.lower()
+    sounds_open = lower[:1] in "aeiou" and not lower.startswith(
+        ("uni", "euro", "one ", "ufo", "use")
+    )
+    return ("an " if sounds_open or lower.startswith("hour") else "a ") + phrase
 
 
 def _things(scene: Scene) -> str:

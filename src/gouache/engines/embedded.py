@@ -24,7 +24,7 @@ from gouache.engines import (
     choose_seed,
 )
 from gouache.prompts import Revision, revise
-from gouache.scene import STYLES, caption
+from gouache.scene import STYLES, caption, in_words
 from gouache.settings import Settings
 
 MODEL = "gouache-1"
@@ -76,7 +76,7 @@ class EmbeddedEngine:
         )
         pixels = pipeline(
             revision.scene,
-            caption(revision.scene),
+            caption(in_words(revision.scene)),
             num_inference_steps=pipeline.model.drawing.num_inference_steps[request.quality],
             seed=seed,
             on_step=partial(_report, on_step) if on_step else None,
