@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from gouache.diffusion.schedule import time_grid
 from training.data import Batch, Data
 from training.model import Denoiser
 
@@ -33,8 +34,37 @@ def sample(
     """
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(batch.x.shape, generator=generator).to(batch.x.device)
-    u = torch.linspace(1, 0, steps + 1)
-    times = (1 - shift * u / (1 + (shift - 1) * u)).tolist()
+    times = time_grid(steps, shift=shift)
+    return _walk(denoiser, batch, unconditional, z, times, guidance_scale)
+
+
+@torch.no_grad()
+def finish(
+    denoiser: Denoiser,
+    batch: Batch,
+    unconditional: tuple[Tensor, Tensor],
+    *,
+    start: float,
+    steps: int = 12,
+    guidance_scale: float = 1.5,
+    seed: int = 0,
+) -> Tensor:
+    """Return `batch.x` as the denoiser finishes it from time `start`, where noise covers the rest."""
+    generator = torch.Generator().manual_seed(seed)
+    z = start * batch.x + (1 - start) * torch.randn(batch.x.shape, generator=generator)
+    times = [start, *(t for t in time_grid(steps, shift=1.5) if t > start + 0.02)]
+    return _walk(denoiser, batch, unconditional, z, times, guidance_scale)
+
+
+def _walk(
+    denoiser: Denoiser,
+    batch: Batch,
+    unconditional: tuple[Tensor, Tensor],
+    z: Tensor,
+    times: list[float],
+    guidance_scale: float,
+) -> Tensor:
+    """Take guided Euler steps along increasing times that end in 1."""
     count = len(z)
     nothing = (
         unconditional[0].expand(count, -1, -1),
