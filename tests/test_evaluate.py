@@ -6,14 +6,18 @@ import lzma
 
 import pytest
 import torch
+from PIL import Image
 
+from gouache.diffusion.guide import References
 from gouache.scene import Background, Box, Item, Scene, caption
 from training import library
 from training.classifier import Judge, Renderings, crop, everyday, group_of, load_judge, save_judge
 from training.classifier import train as train_judge
 from training.data import Data
 from training.evaluate import answer, markdown, table
+from training.model import Denoiser
 from training.presets import PRESETS
+from training.prompt_sheet import CELL, COLUMNS, LABEL, draw_scenes, save_labelled
 from training.questions import Question, Questions, family
 from training.scores import RULES, frechet, look, shares, sharpness
 
@@ -29,6 +33,14 @@ DRAWINGS = {
     "tree": '<path d="M2 2h28v8H20v20h-8V10H2z" fill="#2a7a7a"/>',
 }
 WHITE = Background("plain", ("white",))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a net loses more to threads than it gains
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +85,7 @@ def data(folders):
 def judge(folders, tmp_path_factory):
     torch.manual_seed(1)
     made = Judge(everyday(folders / "bank" / "concepts.json"), width=12)
-    train_judge(made, Renderings(folders / "art", made, 1), 0.07, batch=32)
+    train_judge(made, Renderings(folders / "art", made, 1), lambda step: step / 220, batch=32)
     path = tmp_path_factory.mktemp("judge") / "judge.pt"
     save_judge(made, path)
     return load_judge(path)
@@ -83,7 +95,7 @@ def judge(folders, tmp_path_factory):
 def answered(folders, data, judge):
     questions = Questions(folders / "bank" / "concepts.json", judge.concepts).ask(60)
     questions.sort(key=lambda q: ["square", "tall", "wide"].index(q.scene.shape))
-    return questions, answer(None, data, questions, guidance_scale=2.0)
+    return questions, answer(None, data, questions)
 
 
 def drawn(data, scene):
@@ -210,3 +222,23 @@ def test_a_crop_holds_its_box_and_goes_on_beyond_the_edge():
     cut = crop(picture, [Box(0.9, 0.5, 0.2, 0.4)])
     assert cut.shape == (1, 3, 40, 40)
     assert cut.min() == 1
+
+
+def test_free_scenes_are_drawn_to_a_labelled_sheet(folders, data, tmp_path):
+    torch.manual_seed(1)
+    scenes = [Scene((Item("cat", "cat", Box(0.5, 0.5, x, x), "red"),)) for x in (0.3, 0.8)]
+    bank = folders / "bank"
+    pictures = draw_scenes(
+        Denoiser(PRESETS["smoke"].denoiser).eval(),
+        scenes,
+        text=data.text,
+        references=References(bank / "concepts.json", bank / "references.bin"),
+        side=64,
+        steps=2,
+        guidance_scale=1.0,
+        seed=1,
+    )
+    assert [p.shape for p in pictures] == [(3, 64, 64)] * 2
+    save_labelled(pictures, ["a small cat", "a large cat"], tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (COLUMNS * CELL, CELL + LABEL)

@@ -14,7 +14,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,17 +40,7 @@ GROUND_VARIANTS = 12
 TINTS = (*COLOURS, "own")
 """What the colour head tells apart: the colour words, and a thing that keeps its own colours."""
 
-EVERYDAY = (
-    "animal",
-    "food",
-    "drink",
-    "vehicle",
-    "aircraft",
-    "boat",
-    "plant",
-    "clothing",
-    "device",
-)
+EVERYDAY = {"animal", "food", "drink", "vehicle", "aircraft", "boat", "plant", "clothing", "device"}
 SAME = {
     "black cat": "cat",
     "service dog": "dog",
@@ -205,6 +195,7 @@ class Renderings:
     def pictures(self, count: int) -> tuple[Tensor, Tensor]:
         """Return small whole pictures (N, 3, 32, 32) in [-1, 1] with things, and their grounds."""
         kinds = self._integers(len(GROUNDS), count)
+        kinds = kinds * (self._uniform(count, 0, 1) > 0.2)
         x = F.avg_pool2d(self._grounds(kinds), self.masks.shape[-1] // GROUND_SIDE)
         for _ in range(2):
             rows = self._integers(len(self.group), count)
@@ -317,18 +308,20 @@ def _paint_grounds(rng: random.Random) -> Tensor:
     return torch.from_numpy(made).round().byte().permute(0, 1, 4, 2, 3).contiguous()
 
 
-def train(judge: Judge, draw: Renderings, minutes: float, *, batch: int = 64) -> None:
-    """Train for some minutes of processor time, whoever else shares the machine."""
+def train(
+    judge: Judge, draw: Renderings, share_done: Callable[[int], float], *, batch: int = 64
+) -> None:
+    """Train until `share_done`, which is told the steps taken, has come to 1."""
     rate = 4e-3
     optimiser = torch.optim.AdamW(judge.parameters(), rate, weight_decay=0.02)
-    began, step, hits = time.process_time(), 0, 0.0
-    while (done := (time.process_time() - began) / (60 * minutes)) < 1:
+    step, hits = 0, 0.0
+    while (done := share_done(step)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50) * max(0.01, 1 - done)
         crops = draw.crops(batch)
         thing, colour = judge(crops.x)
         cost = F.cross_entropy(thing, crops.group, label_smoothing=0.05)
-        cost = cost + 0.3 * F.cross_entropy(colour, crops.tint)
+        cost = cost + 0.5 * F.cross_entropy(colour, crops.tint)
         pictures, kinds = draw.pictures(batch // 4)
         cost = cost + 0.3 * F.cross_entropy(judge.grounds(pictures), kinds)
         optimiser.zero_grad()
@@ -386,7 +379,12 @@ def main() -> None:
     torch.manual_seed(args.seed)
     judge = load_judge(args.start).train() if args.start else Judge(everyday(args.bank))
     print(f"{len(judge.concepts)} concepts in {len(judge.groups)} groups, {len(STYLES)} styles")
-    train(judge, Renderings(args.art, judge, args.seed), args.minutes)
+    draw, seconds, began = (
+        Renderings(args.art, judge, args.seed),
+        60 * args.minutes,
+        time.process_time(),
+    )
+    train(judge, draw, lambda step: (time.process_time() - began) / seconds)
     print(accuracy(judge, Renderings(args.art, judge, args.seed + 1)))
     save_judge(judge, args.out)
 

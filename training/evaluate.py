@@ -53,7 +53,12 @@ class Answers:
 
 
 def answer(
-    denoiser: Denoiser | None, data: Data, questions: list[Question], *, guidance_scale: float
+    denoiser: Denoiser | None,
+    data: Data,
+    questions: list[Question],
+    *,
+    guidance_scale: float = 2.0,
+    steps: int = 10,
 ) -> Answers:
     """Draw all questions, in batches of one picture shape; without a denoiser only the known sets."""
     answers = Answers([], [], [], [], [])
@@ -66,7 +71,12 @@ def answer(
             for into, told in ((answers.guided, batch), (answers.text, text_only(batch))):
                 if denoiser is not None:
                     drawn = sample(
-                        denoiser, told, nothing, guidance_scale=guidance_scale, seed=start
+                        denoiser,
+                        told,
+                        nothing,
+                        steps=steps,
+                        guidance_scale=guidance_scale,
+                        seed=start,
                     )
                     into += list(drawn.cpu())
     return answers
@@ -165,23 +175,25 @@ def evaluate(args: argparse.Namespace) -> None:
     began = time.perf_counter()
     if args.drawn:
         stored = torch.load(args.drawn, weights_only=True)
-        answers = answer(None, data, questions, guidance_scale=args.guidance_scale)
+        answers = answer(None, data, questions)
         for name in ("guided", "text"):
             getattr(answers, name).extend(p.float() / 127.5 - 1 for p in stored[name])
         step = stored["step"]
     else:
         denoiser, step = load_denoiser(args.checkpoint)
-        answers = answer(denoiser, data, questions, guidance_scale=args.guidance_scale)
+        answers = answer(
+            denoiser, data, questions, guidance_scale=args.guidance_scale, steps=args.steps
+        )
         stored = {name: [_byte(p) for p in answers.sets()[name]] for name in ("guided", "text")}
         torch.save(stored | {"step": step}, args.out / "pictures.pt")
     asked_elsewhere = Questions(args.bank / "concepts.json", judge.concepts, args.seed + 1)
     other = [q for q in asked_elsewhere.ask(args.count) if q.scene.shape == "square"]
-    others = answer(None, data, other, guidance_scale=args.guidance_scale).real
+    others = answer(None, data, other).real
     rows = table(judge, data, questions, answers, others)
     concepts = {i.concept for q in questions for i in q.scene.items}
     title = (
         f"Step {step}: {len(questions)} questions, {len(concepts)} concepts, "
-        f"guidance {args.guidance_scale:g}"
+        f"{args.steps} steps, guidance {args.guidance_scale:g}"
     )
     written = markdown(rows, title)
     (args.out / "scores.md").write_text(written, encoding="utf-8")
@@ -206,6 +218,7 @@ def main() -> None:
     parser.add_argument("--engine", action="store_true", help="draw prompts with what is exported")
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--guidance-scale", type=float, default=2.0)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--art", type=Path, default=Path("data/art"))
     parser.add_argument("--bank", type=Path, default=Path("src/gouache/weights"))
     parser.add_argument("--seed", type=int, default=0)

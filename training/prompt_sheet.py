@@ -4,6 +4,7 @@ The pictures come from a checkpoint with the references that ship, or from the e
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ COLUMNS = 8
 CELL = 192
 LABEL = 40
 LINE = 32
-STEPS = 10
 
 
 def plan(prompts: list[str], bank: Path, embed: Embed, seed: int) -> list[Scene]:
@@ -45,6 +45,7 @@ def draw_scenes(
     text: Text,
     references: References,
     side: int,
+    steps: int,
     guidance_scale: float,
     seed: int,
 ) -> list[Tensor]:
@@ -54,7 +55,7 @@ def draw_scenes(
         batch = _told(scenes[start : start + COLUMNS], text, references, side)
         nothing = text.states([""])
         drawn += list(
-            sample(denoiser, batch, nothing, steps=STEPS, guidance_scale=guidance_scale, seed=seed)
+            sample(denoiser, batch, nothing, steps=steps, guidance_scale=guidance_scale, seed=seed)
         )
     return drawn
 
@@ -84,7 +85,7 @@ def save_labelled(pictures: list[Tensor], labels: list[str], path: Path) -> None
         pixels = ((picture.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
         shown = Image.fromarray(np.ascontiguousarray(pixels)).resize((CELL - 4, CELL - 4))
         sheet.paste(shown, (left + 2, top + 2))
-        lines = [label[i : i + LINE] for i in range(0, 3 * LINE, LINE)]
+        lines = textwrap.wrap(label, LINE, max_lines=3, placeholder=" …")
         pen.multiline_text((left + 3, top + CELL), "\n".join(lines), "black", font, spacing=1)
     sheet.save(path)
 
@@ -97,7 +98,7 @@ def draw_file(args: argparse.Namespace) -> None:
         scenes = plan(prompts, args.bank, pipeline.text_encoder.vectors, args.seed)
         told = [pipeline.condition(scene, caption(scene)) for scene in scenes]
         pictures = [
-            torch.from_numpy(pipeline.sample(c, num_inference_steps=STEPS, seed=args.seed)[0])
+            torch.from_numpy(pipeline.sample(c, num_inference_steps=args.steps, seed=args.seed)[0])
             for c in told
         ]
     else:
@@ -110,6 +111,7 @@ def draw_file(args: argparse.Namespace) -> None:
             text=text,
             references=References(args.bank / "concepts.json", args.bank / "references.bin"),
             side=PRESETS[args.preset].side,
+            steps=args.steps,
             guidance_scale=args.guidance_scale,
             seed=args.seed,
         )

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy import linalg
 from torch import Tensor
 
-from gouache.scene import COLOURS, LANDSCAPES, STYLES, Box, Item, Scene, rgb
+from gouache.scene import COLOURS, LANDSCAPES, STYLES, TEXTURES, Box, Item, Scene, rgb
 from training.classifier import GROUNDS, MARGIN, SIDE, Judge, crop, group_of
 from training.compose import Art
 from training.questions import POSITIONS, Question, family
@@ -159,8 +159,8 @@ RULES: dict[str, Rule] = {
         lambda q: q.scene.background.kind in LANDSCAPES and q.scene.shape == "square",
         lambda s: s.ground == s.question.scene.background.kind,
     ),
-    "background, kind": (
-        lambda q: q.scene.shape == "square",
+    "background, texture": (
+        lambda q: q.scene.background.kind in TEXTURES and q.scene.shape == "square",
         lambda s: s.ground == s.question.scene.background.kind,
     ),
     "intent": (lambda q: q.kind == "intent", shows_intent),
