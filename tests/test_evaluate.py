@@ -188,7 +188,7 @@ def test_the_table_puts_everything_beside_ceiling_and_floor(judge, data, answere
     assert rows["sharpness"]["text"] < 0.9
     assert rows["nearly identical to a drawing"]["real"] > 0.8
     written = markdown(rows, "Step 1")
-    assert "| single object |" in written
+    assert "| single object | 13 |" in written
     assert "100%" in written
 
 

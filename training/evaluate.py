@@ -27,7 +27,7 @@ from training.model import Denoiser
 from training.presets import PRESETS
 from training.questions import Question, Questions
 from training.scenes import Example
-from training.scores import Library, frechet, likeness, look, shares, sharpness
+from training.scores import RULES, Library, frechet, likeness, look, shares, sharpness
 from training.sheet import sample, save_grid, text_only
 
 BATCH = 8
@@ -132,6 +132,9 @@ def table(
         scores["feature distance"] = frechet(judge, squares[:even], others[:even])
         for row, value in scores.items():
             rows.setdefault(row, {})[name] = value
+    for row, (asked, _) in RULES.items():
+        if row in rows:
+            rows[row]["questions"] = sum(map(asked, ordered))
     return rows
 
 
@@ -140,13 +143,15 @@ def markdown(rows: dict[str, dict[str, float]], title: str) -> str:
     lines = [
         f"# {title}",
         "",
-        "| row | real | bare guide | guided | of real | text only | of real |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| row | questions | real | bare guide | guided | of real | text only | of real |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row, values in rows.items():
-        cells = [row, _number(values.get("real")), _number(values.get("floor"))]
+        asked = str(values.get("questions", ""))
+        cells = [row, asked, _number(values.get("real")), _number(values.get("floor"))]
         for name in ("guided", "text"):
-            cells += [_number(values.get(name)), _ratio(values.get(name), values.get("real"))]
+            share = "" if "distance" in row else _ratio(values.get(name), values.get("real"))
+            cells += [_number(values.get(name)), share]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
