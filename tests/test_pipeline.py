@@ -199,6 +199,11 @@ def test_heun_counts_its_calls_as_steps(tmp_path):
     assert heard == [(i, 5) for i in range(1, 6)]
 
 
+def test_fresh_noise_comes_from_the_seed_too(tmp_path):
+    pipeline = Pipeline.open(write_model(tmp_path, sampler="ancestral"), threads=1)
+    np.testing.assert_array_equal(draw(pipeline), draw(pipeline))
+
+
 def test_what_on_step_raises_stops_the_drawing(pipeline):
     class Enough(Exception):
         pass

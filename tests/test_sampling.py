@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gouache.diffusion.sampling import euler, guided, heun, watched
+from gouache.diffusion.sampling import ancestral, euler, guided, heun, watched
 from gouache.diffusion.schedule import time_grid
 
 MEAN, SPREAD = 0.3, 0.4
@@ -73,6 +73,29 @@ def test_a_picture_does_not_depend_on_its_neighbours(sampler, noise):
     ts = time_grid(5, shift=1)
     together, alone = sampler(ideal, noise, ts), sampler(ideal, noise[:1], ts)
     np.testing.assert_array_equal(together[:1], alone)
+
+
+def test_ancestral_steps_are_eulers_until_noise_is_drawn_anew(noise):
+    ts = time_grid(6, shift=1)
+    rng = np.random.default_rng(1)
+    late = ancestral(ideal, noise, ts, rng=rng, since=1.0)
+    np.testing.assert_allclose(late, euler(ideal, noise, ts), atol=1e-5)
+
+
+def test_ancestral_forgets_the_noise_that_it_replaced(noise):
+    ts = time_grid(12, shift=1)
+    walks = [
+        ancestral(ideal, start, ts, rng=np.random.default_rng(1), since=0.3)
+        for start in (noise, -noise)
+    ]
+    apart = [euler(ideal, start, ts) for start in (noise, -noise)]
+    assert np.abs(walks[0] - walks[1]).mean() < 0.1 * np.abs(apart[0] - apart[1]).mean()
+
+
+def test_ancestral_calls_the_denoiser_n_times(noise):
+    denoise = Counted()
+    ancestral(denoise, noise, time_grid(7, shift=1), rng=np.random.default_rng(1))
+    assert len(denoise.calls) == 7
 
 
 def toward(x, t, condition):

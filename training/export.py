@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from gouache.diffusion import weights
 from gouache.diffusion.graphs import Graph, Runtime
+from gouache.diffusion.pipeline import SAMPLERS
 from training import minilm
 from training.checkpoints import load_denoiser
 from training.presets import PRESETS
@@ -145,7 +146,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="denoiser steps for standard quality")
     parser.add_argument("--hd-steps", type=int, default=30, help="denoiser steps for hd quality")
     parser.add_argument("--guidance-scale", type=float, default=2.5)
-    parser.add_argument("--sampler", choices=("euler", "heun"), default="euler")
+    parser.add_argument("--sampler", choices=SAMPLERS, default="ancestral")
     parser.add_argument(
         "--shift", type=float, default=1.5, help="above 1: more steps near the noise"
     )

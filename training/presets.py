@@ -44,7 +44,7 @@ PRESETS = {
         side=128,
         batch=16,
         learning_rate=1.5e-3,
-        steps=2250,
+        steps=2080,
         cooldown=0.6,
         damage=GuideDamage(
             dropped=0.16, thing_dropped=0.07, other_style=0.1, moved=0.25, blurred=0.3, noisy=0.25

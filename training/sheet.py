@@ -13,6 +13,9 @@ from gouache.diffusion.schedule import time_grid
 from training.data import Batch, Data
 from training.model import Denoiser
 
+RENEWED_FROM = 0.3
+"""The time from which noise is drawn anew, as in `gouache.diffusion.sampling.ancestral`."""
+
 KINDS = ("single", "single", "pair", "pair", "count", "trio", "logo", "icon", "avatar", "single")
 
 
@@ -27,7 +30,7 @@ def sample(
     shift: float = 1.5,
     seed: int = 0,
 ) -> Tensor:
-    """Return pictures (B, 3, H, W) drawn from noise by Euler steps under guidance.
+    """Return pictures (B, 3, H, W) drawn from noise by `steps` steps under guidance.
 
     `unconditional` are the token states and mask of the empty caption, for one picture. Only the
     shape of `batch.x` is used.
@@ -35,7 +38,7 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(batch.x.shape, generator=generator).to(batch.x.device)
     times = time_grid(steps, shift=shift)
-    return _walk(denoiser, batch, unconditional, z, times, guidance_scale)
+    return _walk(denoiser, batch, unconditional, z, times, guidance_scale, generator)
 
 
 @torch.no_grad()
@@ -53,7 +56,7 @@ def finish(
     generator = torch.Generator().manual_seed(seed)
     z = start * batch.x + (1 - start) * torch.randn(batch.x.shape, generator=generator)
     times = [start, *(t for t in time_grid(steps, shift=1.5) if t > start + 0.02)]
-    return _walk(denoiser, batch, unconditional, z, times, guidance_scale)
+    return _walk(denoiser, batch, unconditional, z, times, guidance_scale, generator)
 
 
 def _walk(
@@ -63,8 +66,9 @@ def _walk(
     z: Tensor,
     times: list[float],
     guidance_scale: float,
+    generator: torch.Generator,
 ) -> Tensor:
-    """Take guided Euler steps along increasing times that end in 1."""
+    """Take guided steps along increasing times that end in 1, as `sampling.ancestral` does."""
     count = len(z)
     nothing = (
         unconditional[0].expand(count, -1, -1),
@@ -78,7 +82,10 @@ def _walk(
         x0 = uncond + guidance_scale * (cond - uncond)
         if t_next >= 1:
             return x0.clamp(-1, 1)
-        z = z + (t_next - t) * (x0 - z) / (1 - t)
+        noise = (z - t * x0) / (1 - t)
+        if t >= RENEWED_FROM:
+            noise = torch.randn(z.shape, generator=generator).to(z.device)
+        z = t_next * x0 + (1 - t_next) * noise
     raise AssertionError("the last step ends at t = 1")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gouache.diffusion import guide, weights
 from gouache.diffusion.denoiser import Conditioning, Denoiser
 from gouache.diffusion.graphs import Runtime
-from gouache.diffusion.sampling import euler, guided, heun, watched
+from gouache.diffusion.sampling import ancestral, euler, guided, heun, watched
 from gouache.diffusion.schedule import time_grid
 from gouache.diffusion.text_encoder import TextEncoder
 from gouache.diffusion.upscaler import Upscaler
@@ -28,7 +28,7 @@ Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int, Pixels], None]
 """Called with the denoiser steps done, those to do in all, and a small picture of it so far."""
 
-SAMPLERS = {"euler": euler, "heun": heun}
+SAMPLERS = ("ancestral", "euler", "heun")
 
 
 class Pipeline:
@@ -121,14 +121,16 @@ class Pipeline:
         denoise = guided(self._denoiser, cond, uncond, scale)
         if on_step is not None:
             calls = (
-                num_inference_steps if drawing.sampler == "euler" else 2 * num_inference_steps - 1
+                2 * num_inference_steps - 1 if drawing.sampler == "heun" else num_inference_steps
             )
             report = on_step
             denoise = watched(denoise, lambda done, x0: report(done, calls, to_pixels(x0)))
         cells_down, cells_across = cond.coverage.shape[2:]
         noise = starting_noise(seed, height=8 * cells_down, width=8 * cells_across)
         ts = time_grid(num_inference_steps, shift=drawing.shift)
-        return SAMPLERS[drawing.sampler](denoise, noise, ts)
+        if drawing.sampler == "ancestral":
+            return ancestral(denoise, noise, ts, rng=np.random.default_rng([seed, 1]))
+        return (heun if drawing.sampler == "heun" else euler)(denoise, noise, ts)
 
     def undrawn(self, scene: Scene) -> dict[str, str | None]:
         """Return the concepts without a reference in the scene's style, and the style taken instead."""

@@ -51,6 +51,28 @@ def heun(denoise: Denoise, x: Array, ts: Sequence[float]) -> Array:
     return x
 
 
+def ancestral(
+    denoise: Denoise, x: Array, ts: Sequence[float], *, rng: np.random.Generator, since: float = 0.3
+) -> Array:
+    """Step as `euler` until time `since`; from then on replace all remaining noise by fresh noise.
+
+    Errors that steps leave in the picture look like noise to the next ones; with fresh noise they
+    do not add up, so flat areas come out flat. Early on, fresh noise would make colours drift.
+
+    Source: Song et al. 2021 (arXiv:2010.02502), equation 12, with the largest sigma.
+    """
+    for t, t_next in zip(ts[:-1], ts[1:], strict=True):
+        x0 = denoise(x, t)
+        if t_next == 1:
+            return x0
+        if t < since:
+            noise = (x - np.float32(t) * x0) / np.float32(1 - t)
+        else:
+            noise = rng.standard_normal(x.shape, np.float32)
+        x = np.asarray(np.float32(t_next) * x0 + np.float32(1 - t_next) * noise, np.float32)
+    return x
+
+
 def guided(
     denoise: Callable[[Array, float, Condition], Array],
     cond: Condition,
