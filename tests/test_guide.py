@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -203,3 +206,19 @@ def test_a_layout_says_words_and_colours():
     np.testing.assert_allclose(phrases[3, 384:], [*WHITE, 1])
     assert not phrases[4:].any()
     assert not coverage[4:].any()
+
+
+def test_a_colour_that_a_drawing_has_of_itself_is_said_but_not_painted(tmp_path):
+    write_bank(tmp_path)
+    rows = json.loads((tmp_path / "concepts.json").read_text())
+    for row in rows:
+        for drawn in row["styles"].values():
+            drawn["colour"] = "red"
+    (tmp_path / "concepts.json").write_text(json.dumps(rows))
+    shown = References(tmp_path / "concepts.json", tmp_path / "references.bin")
+    box = Box(0.5, 0.5, 0.5, 0.5)
+    items = (Item("race car", "sports car", box, "red"), Item("cat", "cat", box, "white"))
+    scene = shown.own_colours(Scene(items, style="cartoon"))
+    assert scene.items == (replace(items[0], said="red sports car", colour=None), items[1])
+    emblem = Scene(items, style="emblem")
+    assert shown.own_colours(emblem) == emblem

@@ -14,14 +14,14 @@ Source: Blattmann et al. 2022 (arXiv:2204.11824) for retrieval beside the weight
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gouache.scene import STYLES, TEXTURES, Box, Item, Scene, background_phrase, rgb
+from gouache.scene import STYLES, TEXTURES, Box, Item, Scene, background_phrase, item_phrase, rgb
 
 Array = NDArray[np.float32]
 
@@ -37,11 +37,17 @@ class References:
 
     def __init__(self, concepts: Path, drawings: Path) -> None:
         """Read which drawings there are and the packed drawings themselves."""
+        rows = json.loads(concepts.read_text(encoding="utf-8"))
         self._at: dict[str, dict[str, tuple[int, int, float]]] = {
             row["name"]: {
                 style: (*drawn["at"], drawn["aspect"]) for style, drawn in row["styles"].items()
             }
-            for row in json.loads(concepts.read_text(encoding="utf-8"))
+            for row in rows
+        }
+        self._colour: dict[tuple[str, str], str | None] = {
+            (row["name"], style): drawn["colour"]
+            for row in rows
+            for style, drawn in row["styles"].items()
         }
         self._packed = drawings.read_bytes()
         self._unpack = lru_cache(maxsize=256)(self._read)
@@ -50,6 +56,21 @@ class References:
         """Return `style` if the concept is drawn in it, else the first it has, else None."""
         styles = self._at.get(concept, {})
         return next((s for s in (style, *STYLES) if s in styles), None)
+
+    def own_colours(self, scene: Scene) -> Scene:
+        """Return the scene without the wanted colours that the drawings have of themselves.
+
+        A red car that is to be red keeps its dark wheels if nothing asks to paint it. The words keep
+        the colour. Emblems are one flat colour and always painted.
+        """
+        items = []
+        for item in scene.items:
+            style = self.style_for(item.concept, scene.style)
+            own = None if style in (None, "emblem") else self._colour[item.concept, str(style)]
+            if own is not None and own == item.colour:
+                item = replace(item, said=item_phrase(item), colour=None)
+            items.append(item)
+        return replace(scene, items=tuple(items))
 
     def drawing(self, concept: str, style: str) -> tuple[Array, float]:
         """Return a drawing and its width : height; the style must be one that `style_for` gave."""

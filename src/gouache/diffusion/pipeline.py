@@ -100,6 +100,7 @@ class Pipeline:
         """Return what the denoiser is told of a scene and its caption, for a batch of one."""
         height, width = size(scene.shape, self.model.drawing.side)
         tokens, token_mask = self.text_encoder.states([caption])
+        scene = self.references.own_colours(scene)
         pasted = guide.guide(scene, self.references, height=height, width=width)
         listed = guide.entries(scene, height=height, width=width)
         phrases, coverage = guide.layout(listed, self.text_encoder.vectors)

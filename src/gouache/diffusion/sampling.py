@@ -66,7 +66,7 @@ def ancestral(
         if t_next == 1:
             return x0
         if t < since:
-            noise = (x - np.float32(t) * x0) / np.float32(1 - t)
+            noise = np.asarray((x - np.float32(t) * x0) / np.float32(1 - t), np.float32)
         else:
             noise = rng.standard_normal(x.shape, np.float32)
         x = np.asarray(np.float32(t_next) * x0 + np.float32(1 - t_next) * noise, np.float32)
