@@ -27,7 +27,7 @@ from training.model import Denoiser
 from training.presets import PRESETS
 from training.questions import Question, Questions
 from training.scenes import Example
-from training.scores import RULES, Library, frechet, likeness, look, shares, sharpness
+from training.scores import RULES, Library, frechet, likeness, look, named, shares, sharpness
 from training.sheet import sample, save_grid, text_only
 
 BATCH = 8
@@ -59,6 +59,7 @@ def answer(
     *,
     guidance_scale: float = 2.0,
     steps: int = 10,
+    with_text_only: bool = True,
 ) -> Answers:
     """Draw all questions, in batches of one picture shape; without a denoiser only the known sets."""
     answers = Answers([], [], [], [], [])
@@ -69,7 +70,7 @@ def answer(
             part = asked[start : start + BATCH]
             batch = known(data, part, answers, seed=f"evaluation {shape} {start}")
             for into, told in ((answers.guided, batch), (answers.text, text_only(batch))):
-                if denoiser is not None:
+                if denoiser is not None and (with_text_only or told is batch):
                     drawn = sample(
                         denoiser,
                         told,
@@ -207,6 +208,25 @@ def evaluate(args: argparse.Namespace) -> None:
     print(f"{written}\n{time.perf_counter() - began:.0f} s")
 
 
+def evaluate_every_concept(args: argparse.Namespace) -> None:
+    """Draw each concept that the judge knows once, guided, and print how many are right."""
+    judge = load_judge(args.classifier)
+    data = Data(PRESETS[args.preset], args.art, args.bank / "concepts.json", torch.device("cpu"))
+    denoiser, step = load_denoiser(args.checkpoint)
+    asked = Questions(args.bank / "concepts.json", judge.concepts, args.seed).every_concept()
+    answers = answer(
+        denoiser,
+        data,
+        asked,
+        guidance_scale=args.guidance_scale,
+        steps=args.steps,
+        with_text_only=False,
+    )
+    for name in ("real", "floor", "guided"):
+        looks = look(judge, asked, answers.sets()[name], answers.real, answers.without)
+        print(f"step {step}, {name}: {sum(map(named, looks))} of {len(looks)} concepts right")
+
+
 def _byte(picture: Tensor) -> Tensor:
     return ((picture.clamp(-1, 1) + 1) * 127.5).round().byte()
 
@@ -218,6 +238,7 @@ def main() -> None:
     parser.add_argument("--classifier", type=Path, help="written by training.classifier")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="questions, roughly")
+    parser.add_argument("--every-concept", action="store_true", help="single objects, all known")
     parser.add_argument("--drawn", type=Path, help="a pictures.pt to score again")
     parser.add_argument("--prompts", type=Path, help="a file of free prompts to draw instead")
     parser.add_argument("--engine", action="store_true", help="draw prompts with what is exported")
@@ -234,6 +255,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.prompts:
         prompt_sheet.draw_file(args)
+    elif args.every_concept:
+        evaluate_every_concept(args)
     else:
         evaluate(args)
 

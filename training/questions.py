@@ -105,6 +105,11 @@ class Questions:
                 asked.append(Question(kind, scene, caption(scene), without))
         return asked
 
+    def every_concept(self) -> list[Question]:
+        """Return one single-object question for each concept."""
+        scenes = [self._single(number)[0] for number in range(len(self.known))]
+        return [Question("single", scene, caption(scene), None) for scene in scenes]
+
     def _deal(self) -> str:
         """Return a concept; none comes again before all have come."""
         if not self._deck:
