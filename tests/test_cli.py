@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -254,14 +253,24 @@ def test_a_full_disk_is_a_message_and_leaves_nothing(monkeypatch):
     assert everything_here() == []
 
 
-def test_interrupting_a_drawing_leaves_nothing(monkeypatch):
-    def interrupted(self, request, on_step=None):
-        os.kill(os.getpid(), signal.SIGINT)
+def interrupted(where):
+    """Run the command in a process of its own, where the call `where` is a Ctrl-C; return the run."""
+    code = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        "from gouache.engines.fake import FakeEngine\n"
+        f"{where} = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from gouache.__main__ import main\n"
+        f"sys.argv = ['gouache', 'generate', {CAT!r}]\n"
+        "main()\n"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
-    monkeypatch.setattr(FakeEngine, "generate", interrupted)
-    result = generate(CAT)
-    assert result.exit_code == 130
-    assert result.stderr == "Stopped.\n"
+
+def test_interrupting_a_drawing_leaves_nothing():
+    done = interrupted("FakeEngine.generate")
+    assert done.returncode == 130
+    assert done.stderr.endswith("Stopped.\n")
     assert everything_here() == []
 
 
@@ -279,9 +288,8 @@ def test_interrupting_while_the_program_loads_is_quiet():
     assert (done.returncode, done.stderr) == (130, "")
 
 
-def test_interrupting_the_writing_leaves_nothing(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda handle: os.kill(os.getpid(), signal.SIGINT))
-    assert generate(CAT).exit_code == 130
+def test_interrupting_the_writing_leaves_nothing():
+    assert interrupted("os.fsync").returncode == 130
     assert everything_here() == []
 
 

@@ -198,7 +198,7 @@ def test_a_perfect_prediction_costs_nothing_and_late_errors_cost_more():
 
 def test_the_learning_rate_warms_up_and_cools_down():
     preset = PRESETS["cpu"]
-    rates = [learning_rate(preset, step, 1000) for step in (0, 99, 600, 850, 999)]
+    rates = [learning_rate(preset, step, 1000) for step in (0, 99, 390, 850, 999)]
     assert rates[0] < rates[1] == rates[2] > rates[3] > rates[4] > 0
 
 
