@@ -60,13 +60,14 @@ def concepts(revision):
     return {item.concept for item in revision.scene.items}
 
 
-def test_the_contracts_example_is_a_white_cat_on_a_red_sports_car(draw):
+def test_the_contracts_example_is_a_white_cat_on_a_red_car_and_says_so(draw):
     revision = draw("A white cat sitting on a red sports car.")
-    assert things(revision) == [("race car", "red"), ("cat", "white")]
+    assert things(revision) == [("car", "red"), ("cat", "white")]
     assert revision.revised_prompt.startswith(
-        "a picture of a white cat sitting on a red sports car, cartoon style"
+        "a picture of a white cat sitting on a red car, flat vector style"
     )
-    assert revision.unresolved == revision.stand_ins == revision.overlay_text == ()
+    assert revision.stand_ins == (("sports car", "car"),)
+    assert revision.unresolved == revision.overlay_text == ()
     car, cat = (item.box for item in revision.scene.items)
     assert cat.cy < car.cy
     assert rgb(revision.scene.background.colours[0]) != rgb("white")
@@ -363,7 +364,7 @@ def test_an_avatar_without_a_clue_is_a_person(draw):
         ("a 3d cat", "soft"),
         ("a cat silhouette", "emblem"),
         ("photo of a cat", "soft"),
-        ("a cat", "cartoon"),
+        ("a cat", "flat"),
     ],
 )
 def test_the_style_follows_the_words(draw, prompt, style):

@@ -33,7 +33,7 @@ AVATAR_GROUNDS = (
     "beige",
 )
 DEFAULT_STYLES = {
-    "picture": "cartoon",
+    "picture": "flat",
     "logo": "emblem",
     "avatar": "cartoon",
     "banner": "flat",
