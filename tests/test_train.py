@@ -9,7 +9,7 @@ import torch
 
 from gouache.scene import Background, Box, Item, Scene
 from training import library
-from training.checkpoints import load_denoiser
+from training.checkpoints import keep, load_denoiser
 from training.compose import Art, Composer, GuideDamage
 from training.data import Data
 from training.loss import draw_times, loss
@@ -110,6 +110,17 @@ def test_a_save_leaves_a_usable_denoiser_and_a_sheet(data, tmp_path):
     )
     assert (tmp_path / "sheet-000000.png").exists()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_kept_denoiser_starts_a_new_run_with_nearly_the_same_weights(data, tmp_path):
+    run = open_run(SMOKE, tmp_path / "run", CPU, seed=1)
+    steps(run, data, 2)
+    save(run, tmp_path / "run", data)
+    keep(tmp_path / "run" / "denoiser.pt", tmp_path / "kept.pt")
+    new = open_run(SMOKE, tmp_path / "new", CPU, seed=2, start=tmp_path / "kept.pt")
+    assert new.step == 0
+    for name, value in run.average.items():
+        assert (new.network.state_dict()[name] - value).abs().max() <= value.abs().max() / 127
 
 
 def test_the_same_step_gives_the_same_batch_and_another_process_another(data):

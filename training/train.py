@@ -49,10 +49,15 @@ class Run:
     device: torch.device
 
 
-def open_run(preset: Preset, folder: Path, device: torch.device, seed: int) -> Run:
-    """Return a new run, or the one in the folder where it stopped."""
+def open_run(
+    preset: Preset, folder: Path, device: torch.device, seed: int, start: Path | None = None
+) -> Run:
+    """Return the run in the folder where it stopped, or a new one, from the weights of `start`."""
     torch.manual_seed(seed)
-    network = Denoiser(preset.denoiser).to(device, memory_format=torch.channels_last)
+    network = Denoiser(preset.denoiser)
+    if start is not None:
+        network.load_state_dict(checkpoints.load_denoiser(start)[0].state_dict())
+    network = network.to(device, memory_format=torch.channels_last)
     matrices = [p for name, p in network.named_parameters() if is_inner_matrix(name, p)]
     chosen = {id(p) for p in matrices}
     others = [p for p in network.parameters() if id(p) not in chosen]
@@ -102,7 +107,7 @@ def train(process: int, processes: int, options: argparse.Namespace) -> None:
     if processes > 1:
         store = f"file://{(options.out / 'rendezvous').resolve()}"
         dist.init_process_group("gloo", init_method=store, rank=process, world_size=processes)
-    run = open_run(preset, options.out, device, options.seed)
+    run = open_run(preset, options.out, device, options.seed, options.start)
     data = Data(preset, options.art, options.bank, device)
     forward = torch.compile(run.network) if options.compile else run.network
     steps = options.steps or preset.steps
@@ -201,6 +206,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--art", type=Path, default=Path("data/art"))
     parser.add_argument("--bank", type=Path, default=Path("src/gouache/weights/concepts.json"))
+    parser.add_argument("--start", type=Path, help="a denoiser.pt to begin a new run with")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, help="in all; default: the preset's")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop and save then")
