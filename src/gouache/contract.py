@@ -1,12 +1,15 @@
-"""The `generate_image` request: one frozen object from the surface all the way into the file.
+"""The contract of the `generate_image` task: the request, the task around it, and its result.
 
-Field names, values and defaults are those of the `generate_image` task, so that requests written
-for it keep working; `seed` and `style` are our additions. Defaults live here and nowhere else.
+Field names, values and defaults are those of the task's users, so that what was written for it keeps
+working; `seed` and `style` are our additions. Defaults live here and nowhere else. The request is one
+frozen object from the surface all the way into the file. `docs/schema/` holds these models as JSON
+Schema (`test_the_committed_schemas_are_those_of_the_models`).
 """
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
@@ -19,6 +22,13 @@ SIZES: tuple[Size, ...] = get_args(Size)
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 MAX_CHARACTERS = {"prompt": 32_000, "model": 200, "filename": 1000, "style": 50}
 MAX_SEED = 2**32 - 1
+BUILT_IN_GATEWAY = UUID("e366a208-63a2-48ea-af74-e3e0abf703b4")
+"""The gateway of the task's documented example."""
+
+TASK_NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
+FIRST, DEFAULT_PRIORITY, LAST = 1, 100, 1000
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def _true_or_false(value: object) -> bool:
@@ -80,12 +90,125 @@ class GenerateImage(BaseModel):
 
     def warnings(self) -> list[str]:
         """Return one sentence for each unknown field, with the known field it resembles."""
-        sentences = []
-        for name in self.model_extra or {}:
-            near = difflib.get_close_matches(name, type(self).model_fields, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            sentences.append(f"{name!r} is not a field of generate_image and was ignored{hint}")
-        return sentences
+        return _unknown(self, "generate_image")
+
+
+class Task(BaseModel):
+    """A task as it is handed in. Unknown fields are kept, and named by `warnings`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    tasktype: Literal["generate_image"] = Field(description="What is to be done.")
+    taskapigatewayuuid: UUID = Field(
+        BUILT_IN_GATEWAY, description="The gateway that does it; without it the built-in one."
+    )
+    params: dict[str, Any] = Field(description="The request.")
+    name: str = Field(
+        "generate_image",
+        pattern=TASK_NAME,
+        description="Under which name its result is found on the stubpost.",
+    )
+    priority: StrictInt = Field(
+        DEFAULT_PRIORITY, ge=FIRST, le=LAST, description="Lower numbers are drawn first."
+    )
+
+    def warnings(self) -> list[str]:
+        """Return one sentence for each unknown field, with the known field it resembles."""
+        return _unknown(self, "a task")
+
+
+class FileObject(BaseModel):
+    """A stored file, as it is passed from task to task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fileuuid: str = Field(description="A version-5 UUID.")
+    filename: str = Field(description="The safe name of the file.")
+    originalname: str = Field(description="The name as the caller wrote it.")
+    contentType: str = Field(description="The media type.")
+
+
+class FileDetails(FileObject):
+    """A stored file with all that is known of it."""
+
+    encoding: str = Field("binary", description="How the bytes are encoded.")
+    size: int = Field(description="Bytes.")
+    upload_date: str = Field(description="ISO 8601, milliseconds, UTC.")
+
+
+class Image(FileObject):
+    """The picture of a result: its file, and the prompt it was drawn from."""
+
+    revised_prompt: str = Field(description="The prompt the engine was really given.")
+
+
+class ImageData(BaseModel):
+    """One picture of a response."""
+
+    model_config = ConfigDict(frozen=True)
+
+    revised_prompt: str = Field(description="The prompt the engine was really given.")
+    url: str = Field(description="Our address of the stored file; signed, it expires.")
+    image: Image = Field(description="The file object.")
+
+
+class ImageResponse(BaseModel):
+    """What was drawn, and by what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    created: int = Field(description="Unix seconds.")
+    model: str = Field(description="The model that drew.")
+    seed: int = Field(description="The seed it drew with.")
+    unresolved: list[str] = Field([], description="Words of the prompt without influence.")
+    data: list[ImageData] = Field(description="One picture.")
+
+
+class Payload(BaseModel):
+    """The request as it was resolved, and the response where there is one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: dict[str, Any] = Field(description="The request with its defaults; `n` is 1.")
+    response: ImageResponse | None = Field(None, description="Missing where the task failed.")
+    image: Image | None = Field(None, description="The same object as in the response's data.")
+
+
+class TaskError(BaseModel):
+    """Why a task failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    type: str
+    param: str | None = None
+    retryable: bool
+
+
+class Result(BaseModel):
+    """The end of a task; the same whoever asks, and whenever."""
+
+    model_config = ConfigDict(frozen=True)
+
+    success: bool
+    payload: Payload
+    task_duration_ms: int = Field(description="From the first start to the end.")
+    error: TaskError | None = Field(None, description="Missing where the task succeeded.")
+    warnings: list[str] = Field([], description="Sentences for whoever wrote the task.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the envelope as users see it: nothing in it is null but an error's `param`."""
+        envelope = self.model_dump(mode="json", exclude_none=True)
+        if self.error:
+            envelope["error"] = self.error.model_dump()
+        return envelope
+
+
+def resolved(request: GenerateImage) -> dict[str, Any]:
+    """Return the request as a result echoes it: defaults filled in, what else was given, `n`."""
+    always = {name: getattr(request, name) for name in ("prompt", "size", "model", "quality")}
+    return always | {"n": 1} | request.model_dump(mode="json", exclude_unset=True)
 
 
 def read_request(params: Mapping[str, Any]) -> GenerateImage:
@@ -95,12 +218,34 @@ def read_request(params: Mapping[str, Any]) -> GenerateImage:
         RequestError: a field is missing or has a bad value; `param` names the first such field, and
             the message names each with the values it allows.
     """
+    return read(GenerateImage, params)
+
+
+def read(model: type[Model], values: object, *, inside: str = "") -> Model:
+    """Return the model that `values` describe; `inside` leads to them, for the error's `param`.
+
+    Raises:
+        RequestError: as of `read_request`.
+    """
+    if not isinstance(values, Mapping):
+        raise RequestError(f"{inside or 'the body'} must be an object", param=inside or None)
     try:
-        return GenerateImage.model_validate(dict(params))
+        return model.model_validate(dict(values))
     except ValidationError as error:
         problems = error.errors(include_url=False)
         message = "; ".join(_sentence(problem) for problem in problems)
-        raise RequestError(message, param=str(problems[0]["loc"][0])) from error
+        path = ".".join(str(piece) for piece in problems[0]["loc"])
+        raise RequestError(message, param=f"{inside}.{path}" if inside else path) from error
+
+
+def _unknown(model: BaseModel, what: str) -> list[str]:
+    """Return one sentence for each unknown field, with the known field it resembles."""
+    sentences = []
+    for name in model.model_extra or {}:
+        near = difflib.get_close_matches(name, type(model).model_fields, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        sentences.append(f"{name!r} is not a field of {what} and was ignored{hint}")
+    return sentences
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

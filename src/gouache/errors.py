@@ -5,10 +5,32 @@
     - UnsupportedByEngine  422
     - UnknownEngine     404
     - RecipeNotFound    422
+    - GatewayNotFound   404
+    - StubNotFound      404
+    - StubpostNotFound  404
+    - TaskNotFound      404
+    - FileNotFound      404
+    - StubExists        409
+    - TaskNotCancellable  409
+    - IdempotencyKeyReused  409
+    - RouteNotFound     404
+    - MethodNotAllowed  405
+    - BodyTooLarge      413
+    - WrongContentType  415
+    - RangeNotSatisfiable  416
+    - HostNotAllowed    421
+    - Unauthenticated   401
+    - LinkRefused       403
   + SettingsError       500  whoever runs the program must change a setting
   + EngineError         500  the engine failed; the request was fine
     - WeightsUnusable   503
+    - EngineUnavailable  503  retryable
+    - EngineRateLimited  429  retryable
+    - EngineTimedOut    504  retryable
+    - ContentRefused    422
+    - TaskGaveUp        500
   + StorageError        507  the picture could not be written or read
+  + DatabaseUnavailable  503  retryable
   + Cancelled           499  the caller stopped it
 
 `tests/test_errors.py` compares this drawing with the classes. Surfaces read `code`, `status` and
@@ -72,6 +94,118 @@ class RecipeNotFound(RequestError):
     status = 422
 
 
+class GatewayNotFound(RequestError):
+    """No gateway has this `taskapigatewayuuid`."""
+
+    code = "gateway_not_found"
+    status = 404
+
+
+class StubNotFound(RequestError):
+    """No stub has this stubref."""
+
+    code = "stub_not_found"
+    status = 404
+
+
+class StubpostNotFound(RequestError):
+    """The stub has no such stubpost."""
+
+    code = "stubpost_not_found"
+    status = 404
+
+
+class TaskNotFound(RequestError):
+    """No task has this UUID."""
+
+    code = "task_not_found"
+    status = 404
+
+
+class FileNotFound(RequestError):
+    """No file has this UUID, or it was deleted."""
+
+    code = "file_not_found"
+    status = 404
+
+
+class StubExists(RequestError):
+    """Another stub has this stubref."""
+
+    code = "stub_exists"
+    status = 409
+
+
+class TaskNotCancellable(RequestError):
+    """The task has ended."""
+
+    code = "task_not_cancellable"
+    status = 409
+
+
+class IdempotencyKeyReused(RequestError):
+    """The idempotency key came before with another request."""
+
+    code = "idempotency_key_reused"
+    status = 409
+
+
+class RouteNotFound(RequestError):
+    """The address leads nowhere."""
+
+    code = "route_not_found"
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The address exists, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than the server takes."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class WrongContentType(RequestError):
+    """The body is not of the content type the route takes."""
+
+    code = "wrong_content_type"
+    status = 415
+
+
+class RangeNotSatisfiable(RequestError):
+    """The range asked for lies outside the file."""
+
+    code = "range_not_satisfiable"
+    status = 416
+
+
+class HostNotAllowed(RequestError):
+    """The request names a host the server does not answer to."""
+
+    code = "host_not_allowed"
+    status = 421
+
+
+class Unauthenticated(RequestError):
+    """The API key is missing or wrong."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class LinkRefused(RequestError):
+    """The link to the file is altered or has expired."""
+
+    code = "link_refused"
+    status = 403
+
+
 class SettingsError(GouacheError):
     """A setting has a value that cannot be used; `param` names it."""
 
@@ -91,6 +225,50 @@ class WeightsUnusable(EngineError):
     status = 503
 
 
+class EngineUnavailable(EngineError):
+    """The engine cannot be reached or is overloaded."""
+
+    code = "engine_unavailable"
+    status = 503
+    retryable = True
+
+
+class EngineRateLimited(EngineError):
+    """The engine asks to be called less often; it may say when to come again."""
+
+    code = "engine_rate_limited"
+    status = 429
+    retryable = True
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None
+    ) -> None:
+        """Keep the time after which the engine is to be called again, where it said so."""
+        super().__init__(message, param=param)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class EngineTimedOut(EngineError):
+    """The engine took longer than its gateway allows."""
+
+    code = "engine_timed_out"
+    status = 504
+    retryable = True
+
+
+class ContentRefused(EngineError):
+    """The engine refuses to draw this prompt."""
+
+    code = "content_refused"
+    status = 422
+
+
+class TaskGaveUp(EngineError):
+    """The task ended its worker again and again."""
+
+    code = "task_gave_up"
+
+
 class StorageError(GouacheError):
     """A file could not be written or read: disk full, no permission, no such directory."""
 
@@ -98,8 +276,16 @@ class StorageError(GouacheError):
     status = 507
 
 
+class DatabaseUnavailable(GouacheError):
+    """The database cannot be reached, or is locked by another program."""
+
+    code = "database_unavailable"
+    status = 503
+    retryable = True
+
+
 class Cancelled(GouacheError):
-    """Raised by an `on_step` callback to stop an engine between two steps."""
+    """The caller stopped it: the task was cancelled."""
 
     code = "cancelled"
     status = 499

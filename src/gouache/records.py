@@ -1,0 +1,152 @@
+"""The records of a process: stubs, the stubposts on them, their tasks; and what is handed in for them.
+
+A stub is the record of one process. A stubpost on it is one thing that happened: an action with its
+message, data, attachments and tasks. A task's result is found under its name:
+`stubpost.tasks.generate_image.payload`. Times are ISO 8601 text with milliseconds, in UTC.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gouache.contract import TASK_NAME, FileObject, Payload, Task, TaskError
+
+TaskState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled"]
+
+TASK_STATES: tuple[TaskState, ...] = get_args(TaskState)
+ENDED: tuple[TaskState, ...] = ("succeeded", "failed", "cancelled")
+STUBREF = r"^\d{4}-\d{2}-\d{2}-[A-Z0-9]{4}-[A-Z0-9]{4}$"
+MAX_TASKS = 50
+MAX_ATTACHMENTS = 100
+
+Attachment = FileObject | str
+"""A file object, or the UUID of one."""
+
+Item = TypeVar("Item")
+
+
+def _as_named(tasks: object) -> object:
+    """Take a list of tasks with names for the object keyed by them."""
+    if not isinstance(tasks, list):
+        return tasks
+    named = {
+        task.get("name", task.get("tasktype", "")): task
+        for task in tasks
+        if isinstance(task, Mapping)
+    }
+    if len(named) != len(tasks):
+        raise ValueError("must be an object, or a list in which each task has a name of its own")
+    return named
+
+
+class NewStub(BaseModel):
+    """A stub to be made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stubref: str | None = Field(
+        None, pattern=STUBREF, description="Its reference; made up without one."
+    )
+    state: str = Field("new", min_length=1, max_length=100, description="Where the process stands.")
+    data: dict[str, Any] = Field({}, description="What is known of the process.")
+    attachments: list[Attachment] = Field([], max_length=MAX_ATTACHMENTS, description="Its files.")
+
+
+class NewStubpost(BaseModel):
+    """A stubpost to be made; its tasks run one after the other, in their order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str = Field(
+        "post", pattern=TASK_NAME, description="The name of the action that happened."
+    )
+    message: str = Field("", max_length=100_000, description="Words for people.")
+    data: dict[str, Any] = Field({}, description="What came with the action.")
+    attachments: list[Attachment] = Field([], max_length=MAX_ATTACHMENTS, description="Files.")
+    tasks: Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_named)] = Field(
+        {}, max_length=MAX_TASKS, description="Tasks by their names."
+    )
+
+
+class NewTask(Task):
+    """A single task to be run, on a stub or on none."""
+
+    stubref: str | None = Field(
+        None, pattern=STUBREF, description="The stub on which the finished picture is posted."
+    )
+
+
+class TaskRecord(BaseModel):
+    """A task and its fate; once it has ended, also its result."""
+
+    model_config = ConfigDict(frozen=True)
+
+    taskuuid: str
+    name: str
+    tasktype: str
+    taskapigatewayuuid: str
+    gateway: str = Field(description="The name of the gateway's row.")
+    params: dict[str, Any]
+    priority: int
+    state: TaskState
+    attempts: int = Field(description="How often it was begun because of a failure, and the first.")
+    stubref: str | None = None
+    stubpostuuid: str | None = None
+    created: str
+    started: str | None = None
+    ended: str | None = None
+    success: bool | None = Field(None, description="Missing until the end, as what follows.")
+    payload: Payload | None = None
+    task_duration_ms: int | None = None
+    error: TaskError | None = None
+    warnings: list[str] = []
+
+
+class Stubpost(BaseModel):
+    """One thing that happened on a stub."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stubpostuuid: str
+    stubref: str
+    action: str
+    message: str
+    data: dict[str, Any]
+    attachments: list[FileObject]
+    tasks: dict[str, TaskRecord]
+    created: str
+
+
+class Stub(BaseModel):
+    """The record of one process, with its stubposts in order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stubref: str
+    state: str
+    data: dict[str, Any]
+    attachments: list[FileObject]
+    created: str
+    updated: str
+    stubposts: list[Stubpost] = Field([], description="Left out of lists.")
+
+
+class Page(BaseModel, Generic[Item]):
+    """Part of a list, newest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: list[Item]
+    next: str | None = Field(None, description="Given as `after`, leads to the following part.")
+
+
+class Progress(BaseModel):
+    """How far a running task is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    step: int
+    steps: int
+    preview: str | None = Field(None, description="A small picture so far, as a data: URL.")
