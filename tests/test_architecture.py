@@ -32,6 +32,7 @@ LEVELS = {
     "engines": 2,
     "engines.embedded": 2,
     "engines.fake": 2,
+    "gateways": 2,
     "images": 1,
     **dict.fromkeys(PLANNER, 1),
     "diffusion": 1,
@@ -47,6 +48,7 @@ SIDEWAYS = {
     "cli": {"terminal"},
     "engines.embedded": {"engines"},
     "engines.fake": {"engines"},
+    "gateways": {"engines"},
     **{part: set(PLANNER[i + 1 :]) for i, part in enumerate(PLANNER)},
     "contract": {"errors"},
     "settings": {"errors"},
@@ -58,7 +60,7 @@ ONLY_IMPORTERS = {"diffusion": {"engines.embedded"}}
 
 ONLY_IMPORTS = {
     "diffusion": {"scene", "errors"},
-    "engines.fake": {"contract", "engines", "settings"},
+    "engines.fake": {"contract", "engines", "errors", "settings"},
 }
 """Parts that may import little of ours."""
 

@@ -1,5 +1,8 @@
 """One suite for every engine: the fake, and our own model where its weights are."""
 
+import subprocess
+import sys
+import time
 from importlib.metadata import EntryPoint
 from importlib.resources import files
 
@@ -9,8 +12,22 @@ import pytest
 from gouache import engines
 from gouache.contract import QUALITIES, SIZES, read_request
 from gouache.diffusion.graphs import Runtime
-from gouache.engines import Capabilities, check_supported, choose_seed, engine_names, open_engine
-from gouache.errors import Cancelled, EngineError, UnknownEngine, UnsupportedByEngine
+from gouache.engines import (
+    Capabilities,
+    check_supported,
+    choose_seed,
+    engine_names,
+    fake,
+    open_engine,
+)
+from gouache.errors import (
+    Cancelled,
+    ContentRefused,
+    EngineError,
+    EngineUnavailable,
+    UnknownEngine,
+    UnsupportedByEngine,
+)
 from gouache.settings import Settings
 
 PROMPT = "A white cat sitting on a red sports car."
@@ -163,3 +180,50 @@ def test_an_engine_that_cannot_be_loaded_is_an_engine_error(monkeypatch):
     monkeypatch.setattr(engines, "entry_points", lambda group: [broken])
     with pytest.raises(EngineError, match="'broken' cannot be loaded"):
         open_engine("broken", Settings())
+
+
+def rehearse(model, on_step=None, **params):
+    request = read_request({"prompt": PROMPT, "seed": 7, "model": model} | params)
+    return open_engine("fake", Settings()).generate(request, on_step)
+
+
+def test_a_slow_model_takes_its_time_between_steps_and_draws_the_same(monkeypatch):
+    monkeypatch.setattr(fake, "SLOW_SECONDS", 0.05)
+    times = [time.monotonic()]
+    drawing = rehearse("fake-slow", lambda step: times.append(time.monotonic()))
+    assert len(times) == 5
+    assert (np.diff(times) >= 0.05).all()
+    assert drawing.model == "fake-slow"
+    np.testing.assert_array_equal(drawing.pixels, rehearse("fake-1").pixels)
+
+
+def test_a_failing_model_fails_each_time():
+    for _ in range(3):
+        with pytest.raises(EngineUnavailable, match="never there"):
+            rehearse("fake-failing")
+
+
+def test_a_flaky_model_fails_the_first_try_of_each_prompt_and_seed():
+    for params in ({"prompt": "flaky"}, {"prompt": "flaky", "seed": 8}, {"prompt": "flaky too"}):
+        with pytest.raises(EngineUnavailable, match="the next time"):
+            rehearse("fake-flaky", **params)
+        assert rehearse("fake-flaky", **params).model == "fake-flaky"
+
+
+def test_a_refusing_model_refuses_the_prompt():
+    with pytest.raises(ContentRefused) as caught:
+        rehearse("fake-refusing")
+    assert caught.value.param == "prompt"
+    assert not caught.value.retryable
+
+
+def test_a_crashing_model_ends_its_process():
+    code = (
+        "from gouache.contract import read_request\n"
+        "from gouache.engines.fake import FakeEngine\n"
+        "FakeEngine(None).generate(read_request({'prompt': 'x', 'model': 'fake-crashing'}))\n"
+        "print('still here')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -9
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,10 +1,20 @@
 """A deterministic engine without weights: for demonstrations, and for tests of everything else.
 
 It draws a smooth pattern that depends on the prompt and the seed only. Nothing of the prompt is
-understood, and it says so.
+understood, and it says so. Its models beside `fake-1` exist to rehearse what can go wrong:
+
+- `fake-slow` takes `SLOW_SECONDS` for each step,
+- `fake-failing` is never there,
+- `fake-flaky` is not there for the first try of each prompt and seed in a process,
+- `fake-refusing` refuses the prompt,
+- `fake-crashing` ends its own process at once, as a crash would.
 """
 
 import hashlib
+import os
+import signal
+import time
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +29,13 @@ from gouache.engines import (
     check_supported,
     choose_seed,
 )
+from gouache.errors import ContentRefused, EngineUnavailable
 from gouache.settings import Settings
 
 MODEL = "fake-1"
+REHEARSALS = ("fake-slow", "fake-failing", "fake-flaky", "fake-refusing", "fake-crashing")
 STEPS = {"standard": 4, "hd": 8}
+SLOW_SECONDS = 0.5
 PREVIEW_DIVISOR = 16
 
 Waves = NDArray[np.float64]
@@ -32,10 +45,13 @@ Waves = NDArray[np.float64]
 class FakeEngine:
     """Draws a pattern instead of a picture."""
 
+    _tried: ClassVar[set[tuple[str, int | None]]] = set()
+
     def __init__(self, settings: Settings) -> None:
         """Need nothing from the settings."""
         self.capabilities = Capabilities(
-            models={"dall-e-3": MODEL, MODEL: MODEL}, styles=("flat", "cartoon")
+            models={"dall-e-3": MODEL, **{model: model for model in (MODEL, *REHEARSALS)}},
+            styles=("flat", "cartoon"),
         )
 
     def generate(self, request: GenerateImage, on_step: OnStep | None = None) -> Drawing:
@@ -43,9 +59,12 @@ class FakeEngine:
 
         Raises:
             UnsupportedByEngine: a field asks for what it cannot do.
+            EngineUnavailable: the model is one that fails.
+            ContentRefused: the model is the one that refuses.
             Cancelled: `on_step` raised it.
         """
         check_supported(request, self.capabilities)
+        self._rehearse(request)
         seed = choose_seed(request)
         key = f"{request.prompt}\n{request.style}\n{seed}"
         rng = np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
@@ -53,18 +72,33 @@ class FakeEngine:
         phases = rng.uniform(0.0, 2 * np.pi, (3, 2))
         steps = STEPS[request.quality]
         for step in range(1, steps + 1):
+            if request.model == "fake-slow":
+                time.sleep(SLOW_SECONDS)
             if on_step:
                 height = request.height // PREVIEW_DIVISOR
                 width = request.width // PREVIEW_DIVISOR
                 on_step(Step(step, steps, _pattern(height, width, frequencies, phases)))
         return Drawing(
             pixels=_pattern(request.height, request.width, frequencies, phases),
-            model=MODEL,
+            model=self.capabilities.models[request.model],
             seed=seed,
             revised_prompt=request.prompt,
             unresolved=tuple(dict.fromkeys(request.prompt.split())),
             warnings=("the fake engine draws a pattern, not what the prompt says",),
         )
+
+    def _rehearse(self, request: GenerateImage) -> None:
+        """Fail as the model is meant to."""
+        match request.model:
+            case "fake-failing":
+                raise EngineUnavailable("the model fake-failing is never there; use fake-1")
+            case "fake-flaky" if (request.prompt, request.seed) not in self._tried:
+                self._tried.add((request.prompt, request.seed))
+                raise EngineUnavailable("the model fake-flaky is there the next time")
+            case "fake-refusing":
+                raise ContentRefused("the model fake-refusing draws no prompt", param="prompt")
+            case "fake-crashing":
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _pattern(height: int, width: int, frequencies: Waves, phases: Waves) -> Pixels:
