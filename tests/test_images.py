@@ -125,6 +125,39 @@ def test_the_same_recipe_has_the_same_default_name_and_another_has_another():
     assert name[14] == "5", "a version-5 UUID"
 
 
+UUID5 = "35000afc-2e6f-5fe9-86b5-1490cd426d41"
+
+
+@pytest.mark.parametrize(
+    ("stubref", "task", "name"),
+    [
+        (
+            "2024-06-19-XXXX-YRA3",
+            "generate_image",
+            f"2024-06-19-XXXX-YRA3_{UUID5}_generate_image.png",
+        ),
+        ("2024-06-19-XXXX-YRA3", "logo", f"2024-06-19-XXXX-YRA3_{UUID5}_logo.png"),
+        (None, "generate_image", f"{UUID5}_generate_image.png"),
+        (None, "logo", f"{UUID5}_generate_image.png"),
+    ],
+)
+def test_a_tasks_picture_is_named_as_documented(stubref, task, name):
+    request = read_request({"prompt": "A white cat"})
+    assert images.names(request, uuid=UUID5, stubref=stubref, task=task) == (name, name)
+
+
+def test_a_given_name_is_made_safe_and_the_callers_own_is_kept():
+    request = read_request({"prompt": "A white cat", "filename": "../cats/ca\u0301t.jpg"})
+    names = images.names(request, uuid=UUID5, stubref="2024-06-19-XXXX-YRA3", task="logo")
+    assert names == ("c\u00e1t.png", "../cats/ca\u0301t.jpg")
+
+
+def test_the_longest_default_name_is_safe_already():
+    request = read_request({"prompt": "A white cat"})
+    name, _ = images.names(request, uuid=UUID5, stubref="2024-06-19-XXXX-YRA3", task="x" * 100)
+    assert images.safe_filename(name) == name
+
+
 def test_writing_makes_folders_and_replaces_a_file(tmp_path):
     path = tmp_path / "new" / "folder" / "cat.png"
     images.write_atomically(path, b"one")

@@ -22,6 +22,7 @@
     - Unauthenticated   401
     - LinkRefused       403
   + SettingsError       500  whoever runs the program must change a setting
+    - AlreadyRunning    500
   + EngineError         500  the engine failed; the request was fine
     - WeightsUnusable   503
     - EngineUnavailable  503  retryable
@@ -210,6 +211,12 @@ class SettingsError(GouacheError):
     """A setting has a value that cannot be used; `param` names it."""
 
     code = "settings_error"
+
+
+class AlreadyRunning(SettingsError):
+    """Another process executes the tasks of this data folder."""
+
+    code = "already_running"
 
 
 class EngineError(GouacheError):

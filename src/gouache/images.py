@@ -104,6 +104,17 @@ def default_filename(recipe: Recipe) -> str:
     return f"{uuid.uuid5(_NAMESPACE, recipe.model_dump_json())}_generate_image{EXTENSION}"
 
 
+def names(request: GenerateImage, *, uuid: str, stubref: str | None, task: str) -> tuple[str, str]:
+    """Return the file name of a task's picture, and the name as its caller knows it.
+
+    `uuid` is a version-5 UUID of the task, `task` its name on the stubpost.
+    """
+    if request.filename is not None:
+        return safe_filename(request.filename), request.filename
+    name = f"{stubref}_{uuid}_{task}" if stubref else f"{uuid}_generate_image"
+    return name + EXTENSION, name + EXTENSION
+
+
 def safe_filename(wanted: str) -> str:
     """Return a name every file system takes, of at most `MAX_FILENAME_BYTES` in UTF-8.
 
