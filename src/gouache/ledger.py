@@ -1,0 +1,378 @@
+"""What is written down: rows in, records out.
+
+Each function works inside the transaction of its caller, on the connection it is given; what must
+happen together is put together by whoever begins the transaction. A task ends by one
+compare-and-set on its state, so it ends once, whoever tries
+(`test_a_task_that_two_workers_finish_ends_once`).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from gouache.contract import FileDetails, FileObject, Result
+from gouache.database import facts, files, idempotency_keys, stubposts, stubs, tasks
+from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState
+
+Row = sa.Row[Any]
+
+
+def now() -> int:
+    """Return the time as the tables keep it: whole milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def as_text(milliseconds: int) -> str:
+    """Return a time as records show it: ISO 8601 with milliseconds, in UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# Stubs and stubposts
+
+
+def insert_stub(
+    connection: sa.Connection,
+    stubref: str,
+    *,
+    state: str,
+    data: Mapping[str, Any],
+    attachments: Sequence[FileObject],
+) -> None:
+    """Write down a new stub."""
+    moment = now()
+    connection.execute(
+        stubs.insert().values(
+            stubref=stubref,
+            state=state,
+            data=data,
+            attachments=[file.model_dump() for file in attachments],
+            created=moment,
+            updated=moment,
+        )
+    )
+
+
+def lock_stub(connection: sa.Connection, stubref: str) -> bool:
+    """Keep others from writing on the stub until the transaction ends; False if there is none."""
+    query = sa.select(stubs.c.number).where(stubs.c.stubref == stubref).with_for_update()
+    return connection.scalar(query) is not None
+
+
+def insert_stubpost(
+    connection: sa.Connection,
+    stubref: str,
+    stubpostuuid: str,
+    *,
+    action: str,
+    message: str,
+    data: Mapping[str, Any],
+    attachments: Sequence[FileObject],
+) -> None:
+    """Write down a new stubpost; its stub is changed by that."""
+    moment = now()
+    connection.execute(
+        stubposts.insert().values(
+            stubpostuuid=stubpostuuid,
+            stubref=stubref,
+            action=action,
+            message=message,
+            data=data,
+            attachments=[file.model_dump() for file in attachments],
+            created=moment,
+        )
+    )
+    connection.execute(stubs.update().where(stubs.c.stubref == stubref).values(updated=moment))
+
+
+def stub(connection: sa.Connection, stubref: str) -> Stub | None:
+    """Return a stub without its stubposts."""
+    row = connection.execute(sa.select(stubs).where(stubs.c.stubref == stubref)).one_or_none()
+    return _stub(row) if row else None
+
+
+def stub_page(
+    connection: sa.Connection, *, state: str | None, limit: int, after: int | None
+) -> Page[Stub]:
+    """Return stubs without their stubposts, newest first."""
+    query = sa.select(stubs)
+    if state is not None:
+        query = query.where(stubs.c.state == state)
+    rows, following = _page(connection, query, stubs, limit, after)
+    return Page[Stub](items=[_stub(row) for row in rows], next=following)
+
+
+def stubpost_rows(connection: sa.Connection, stubref: str) -> Sequence[Row]:
+    """Return the rows of a stub's stubposts, oldest first."""
+    query = sa.select(stubposts).where(stubposts.c.stubref == stubref)
+    return connection.execute(query.order_by(stubposts.c.number)).all()
+
+
+def stubpost_row(connection: sa.Connection, stubref: str, stubpostuuid: str) -> Row | None:
+    """Return the row of one stubpost of a stub."""
+    query = sa.select(stubposts).where(
+        stubposts.c.stubref == stubref, stubposts.c.stubpostuuid == stubpostuuid
+    )
+    return connection.execute(query).one_or_none()
+
+
+def stubpost_row_page(
+    connection: sa.Connection, stubref: str, *, limit: int, after: int | None
+) -> tuple[Sequence[Row], str | None]:
+    """Return rows of a stub's stubposts, newest first, and where they go on."""
+    query = sa.select(stubposts).where(stubposts.c.stubref == stubref)
+    return _page(connection, query, stubposts, limit, after)
+
+
+def stubpost_record(row: Row, records: Sequence[TaskRecord]) -> Stubpost:
+    """Return a stubpost with those of the tasks that are its own, in their order."""
+    return Stubpost(
+        stubpostuuid=row.stubpostuuid,
+        stubref=row.stubref,
+        action=row.action,
+        message=row.message,
+        data=row.data,
+        attachments=row.attachments,
+        tasks={r.name: r for r in records if r.stubpostuuid == row.stubpostuuid},
+        created=as_text(row.created),
+    )
+
+
+# Tasks
+
+
+def insert_task(connection: sa.Connection, **values: Any) -> None:
+    """Write down a new task, with the columns that are not about its end."""
+    connection.execute(tasks.insert().values(attempts=1, created=now(), **values))
+
+
+def task_row(connection: sa.Connection, taskuuid: str, *, lock: bool = False) -> Row | None:
+    """Return the row of a task; with `lock` nobody else changes it until the transaction ends."""
+    query = sa.select(tasks).where(tasks.c.taskuuid == taskuuid)
+    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+
+
+def task_rows(
+    connection: sa.Connection,
+    *,
+    stubposts_of: Sequence[str] | None = None,
+    taskuuids: Sequence[str] | None = None,
+) -> Sequence[Row]:
+    """Return the rows of all tasks of some stubposts, or of some tasks, oldest first."""
+    query = sa.select(tasks)
+    if stubposts_of is not None:
+        query = query.where(tasks.c.stubpostuuid.in_(stubposts_of))
+    if taskuuids is not None:
+        query = query.where(tasks.c.taskuuid.in_(taskuuids))
+    return connection.execute(query.order_by(tasks.c.number)).all()
+
+
+def unended(connection: sa.Connection, taskuuids: Sequence[str]) -> int:
+    """Return how many of these tasks have not ended."""
+    query = sa.select(sa.func.count()).where(
+        tasks.c.taskuuid.in_(taskuuids), tasks.c.state.not_in(ENDED)
+    )
+    return connection.scalar(query) or 0
+
+
+def queued_rows(connection: sa.Connection) -> Sequence[Row]:
+    """Return the rows of all tasks that are queued or running, oldest first."""
+    query = sa.select(tasks).where(tasks.c.state == "queued")
+    return connection.execute(query.order_by(tasks.c.number)).all()
+
+
+def task_row_page(
+    connection: sa.Connection,
+    *,
+    state: TaskState | None,
+    running: Sequence[str],
+    stubref: str | None,
+    limit: int,
+    after: int | None,
+) -> tuple[Sequence[Row], str | None]:
+    """Return rows of tasks, newest first, and where they go on; `running` are the tasks that run.
+
+    The tables do not know which of the queued tasks are running: that would be wrong as soon as
+    their worker dies.
+    """
+    query = sa.select(tasks)
+    if state in ("queued", "running"):
+        chosen = tasks.c.taskuuid.in_(running)
+        query = query.where(
+            tasks.c.state == "queued", chosen if state == "running" else sa.not_(chosen)
+        )
+    elif state is not None:
+        query = query.where(tasks.c.state == state)
+    if stubref is not None:
+        query = query.where(tasks.c.stubref == stubref)
+    return _page(connection, query, tasks, limit, after)
+
+
+def task_counts(connection: sa.Connection) -> dict[str, int]:
+    """Return how many tasks are in each state; running ones count as queued."""
+    query = sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)
+    return {state: count for state, count in connection.execute(query)}
+
+
+def task_record(row: Row, *, started: int | None = None) -> TaskRecord:
+    """Return a task; `started` is when the running try began, None where none is running."""
+    state = "running" if row.state == "queued" and started is not None else row.state
+    begun = row.started or started
+    values = {name: getattr(row, name) for name in TaskRecord.model_fields if name in row._fields}
+    values |= {
+        "state": state,
+        "created": as_text(row.created),
+        "started": as_text(begun) if begun else None,
+        "ended": as_text(row.ended) if row.ended else None,
+    }
+    return TaskRecord.model_validate(values | (row.result or {}))
+
+
+def end_task(
+    connection: sa.Connection,
+    taskuuid: str,
+    state: TaskState,
+    result: Result,
+    *,
+    started: int | None,
+) -> bool:
+    """Write down how a task ended; False where it had ended before, and nothing is changed."""
+    values: dict[str, Any] = {
+        "state": state,
+        "result": result.as_json(),
+        "ended": now(),
+        "started": sa.func.coalesce(tasks.c.started, started),
+    }
+    query = tasks.update().where(tasks.c.taskuuid == taskuuid, tasks.c.state.not_in(ENDED))
+    return connection.execute(query.values(values)).rowcount == 1
+
+
+def retry_task(connection: sa.Connection, taskuuid: str, *, attempt: int, started: int) -> bool:
+    """Write down that a try failed and another follows; False where this was done before."""
+    query = tasks.update().where(
+        tasks.c.taskuuid == taskuuid, tasks.c.state == "queued", tasks.c.attempts == attempt
+    )
+    values = {"attempts": attempt + 1, "started": sa.func.coalesce(tasks.c.started, started)}
+    return connection.execute(query.values(values)).rowcount == 1
+
+
+def queue_next(connection: sa.Connection, stubpostuuid: str) -> Row | None:
+    """Queue the first waiting task of a stubpost, unless one is queued; return its row.
+
+    The caller holds the lock of the stub (`lock_stub`), so that two ends do not queue two.
+    """
+    query = sa.select(tasks).where(
+        tasks.c.stubpostuuid == stubpostuuid, tasks.c.state.not_in(ENDED)
+    )
+    row = connection.execute(query.order_by(tasks.c.number).limit(1)).one_or_none()
+    if row is None or row.state != "waiting":
+        return None
+    connection.execute(tasks.update().where(tasks.c.number == row.number).values(state="queued"))
+    return row
+
+
+# Files
+
+
+def insert_file(
+    connection: sa.Connection, file: FileObject, *, taskuuid: str, size: int, stored: str
+) -> None:
+    """Write down a stored file."""
+    connection.execute(
+        files.insert().values(
+            fileuuid=file.fileuuid,
+            taskuuid=taskuuid,
+            filename=file.filename,
+            originalname=file.originalname,
+            content_type=file.contentType,
+            size=size,
+            stored=stored,
+            created=now(),
+        )
+    )
+
+
+def file_row(connection: sa.Connection, fileuuid: str) -> Row | None:
+    """Return the row of a file that was not deleted."""
+    query = sa.select(files).where(files.c.fileuuid == fileuuid, files.c.deleted.is_(None))
+    return connection.execute(query).one_or_none()
+
+
+def file_rows(connection: sa.Connection, *, before: int | None = None) -> Sequence[Row]:
+    """Return the rows of all files that were not deleted; with `before`, only older ones."""
+    query = sa.select(files).where(files.c.deleted.is_(None))
+    if before is not None:
+        query = query.where(files.c.created < before)
+    return connection.execute(query.order_by(files.c.number)).all()
+
+
+def delete_file(connection: sa.Connection, fileuuid: str) -> bool:
+    """Write down that a file is deleted; False where there is none."""
+    query = files.update().where(files.c.fileuuid == fileuuid, files.c.deleted.is_(None))
+    return connection.execute(query.values(deleted=now())).rowcount == 1
+
+
+def file_details(row: Row) -> FileDetails:
+    """Return a file with all that is known of it."""
+    return FileDetails(
+        fileuuid=row.fileuuid,
+        filename=row.filename,
+        originalname=row.originalname,
+        contentType=row.content_type,
+        size=row.size,
+        upload_date=as_text(row.created),
+    )
+
+
+# What the programs on one database share
+
+
+def insert_key(connection: sa.Connection, key: str, *, fingerprint: str, target: str) -> None:
+    """Write down an idempotency key; sqlalchemy's IntegrityError where it is known."""
+    connection.execute(
+        idempotency_keys.insert().values(
+            key=key, fingerprint=fingerprint, target=target, created=now()
+        )
+    )
+
+
+def key_row(connection: sa.Connection, key: str) -> Row | None:
+    """Return the row of an idempotency key."""
+    query = sa.select(idempotency_keys).where(idempotency_keys.c.key == key)
+    return connection.execute(query).one_or_none()
+
+
+def fact(connection: sa.Connection, name: str) -> str:
+    """Return what is stated under this name."""
+    value: str = connection.execute(
+        sa.select(facts.c.value).where(facts.c.name == name)
+    ).scalar_one()
+    return value
+
+
+def _stub(row: Row) -> Stub:
+    return Stub(
+        stubref=row.stubref,
+        state=row.state,
+        data=row.data,
+        attachments=row.attachments,
+        created=as_text(row.created),
+        updated=as_text(row.updated),
+    )
+
+
+def _page(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    table: sa.Table,
+    limit: int,
+    after: int | None,
+) -> tuple[Sequence[Row], str | None]:
+    """Return at most `limit` rows, newest first, and the number after which they go on."""
+    if after is not None:
+        query = query.where(table.c.number < after)
+    rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
+    return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else None
