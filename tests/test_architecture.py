@@ -28,6 +28,7 @@ PLANNER = (
 LEVELS = {
     "__main__": 4,
     "cli": 4,
+    "commands": 4,
     "terminal": 4,
     "engines": 2,
     "engines.embedded": 2,
@@ -54,7 +55,8 @@ LEVELS = {
 
 SIDEWAYS = {
     "__main__": {"cli"},
-    "cli": {"terminal"},
+    "cli": {"commands"},
+    "commands": {"terminal", "web"},
     "engines.embedded": {"engines"},
     "engines.fake": {"engines"},
     "gateways": {"engines"},

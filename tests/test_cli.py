@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from gouache import __version__, cli, images
@@ -303,7 +304,7 @@ def test_a_drawing_that_was_cancelled_says_so(monkeypatch):
 
 def test_the_picture_is_opened_when_asked_for(monkeypatch):
     opened = []
-    monkeypatch.setattr(cli.typer, "launch", opened.append)
+    monkeypatch.setattr(typer, "launch", opened.append)
     generate(CAT, "--filename", "cat", "--open")
     assert opened == ["cat.png"]
 

@@ -1,0 +1,74 @@
+"""How a command ends: its errors as sentences and JSON, and the exit code that follows from them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gouache.errors import GouacheError
+
+UNWELL = 3
+INTERRUPTED = 130
+
+
+def exit_code(error: GouacheError | type[GouacheError]) -> int:
+    """Return 2 for a request to change, 4 for a file, 130 for a stop, 3 for everything else."""
+    return {499: INTERRUPTED, 507: 4}.get(error.status, 2 if error.status < 500 else UNWELL)
+
+
+def exit_code_of(code: str) -> int:
+    """Return the exit code of the error with this `code`, as a stored result names it."""
+    return exit_code(_classes().get(code, GouacheError))
+
+
+@contextmanager
+def errors_shown(*, as_json: bool, as_sentence: bool | None = None) -> Iterator[None]:
+    """Turn an error into its message and exit code, and Ctrl-C into a sentence.
+
+    The message goes to standard error, unless the error is printed as JSON; `as_sentence` asks for
+    both.
+    """
+    try:
+        yield
+    except GouacheError as error:
+        if as_json:
+            print_json({"success": False, "error": error.as_json()})
+        if as_sentence or not as_json:
+            say_error(error.message)
+        raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def say_error(message: str) -> None:
+    """Say what went wrong on standard error."""
+    _for_people().print(f"[red]Error:[/red] {escape(message)}")
+
+
+def say_warning(message: str) -> None:
+    """Say what is worth knowing on standard error."""
+    _for_people().print(f"[yellow]Warning:[/yellow] {escape(message)}")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print an answer as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _for_people() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _classes() -> dict[str, type[GouacheError]]:
+    """Return every class of the tree by its code."""
+    found, left = {}, [GouacheError]
+    while left:
+        error = left.pop()
+        found[error.code] = error
+        left.extend(error.__subclasses__())
+    return found
