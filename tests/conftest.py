@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import postgres as postgres
+from tests.postgres import postgres_url as postgres_url
+
 sys.modules.setdefault("openvino_telemetry", None)  # it writes to the home folder when imported
 
 NEEDS_TORCH = re.compile(r"^(import torch|from torch|from training import|from training\.)", re.M)
