@@ -43,7 +43,7 @@ def test_a_prompt_has_1_to_32000_characters(length):
 
 
 def test_a_prompt_is_kept_as_it_is_written():
-    prompt = "  two\nlines, \U0001f98a and a \x00 "
+    prompt = "  two\nlines, \U0001f98a and a \x1b "
     assert read_request({"prompt": prompt}).prompt == prompt
 
 

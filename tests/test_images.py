@@ -29,7 +29,7 @@ def pixels(height=6, width=4):
     "params",
     [
         {},
-        {"prompt": "two\nlines \x00\x1b[31m \U0001f98a <b>", "filename": "a/b.png", "seed": 1},
+        {"prompt": "two\nlines \x01\x1b[31m \U0001f98a <b>", "filename": "a/b.png", "seed": 1},
         {"prompt": "\U0001f98a" * 32_000, "style": "flat", "quality": "hd", "unknown": {"a": [1]}},
     ],
 )
@@ -44,7 +44,7 @@ def test_the_pixels_read_are_the_pixels_written():
 
 
 def test_the_alternative_text_is_the_prompt_on_one_printable_line():
-    data = images.encode_png(pixels(), recipe(prompt=" A \x00white\n\x1b cat \u202e"))
+    data = images.encode_png(pixels(), recipe(prompt=" A \x01white\n\x1b cat \u202e"))
     with Image.open(io.BytesIO(data)) as image:
         assert image.info["Description"] == "A white cat"
         assert image.info["Software"].startswith("gouache ")

@@ -6,14 +6,24 @@ frozen object from the surface all the way into the file. `docs/schema/` holds t
 Schema (`test_the_committed_schemas_are_those_of_the_models`).
 """
 
-import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StrictInt,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
-from gouache.errors import RequestError
+from gouache.given import Given, refused, resembling, shortened
+from gouache.given import read as read  # the word by which everyone else knows it
 
 Size = Literal["1024x1024", "1024x1792", "1792x1024"]
 Quality = Literal["standard", "hd"]
@@ -28,8 +38,6 @@ BUILT_IN_GATEWAY = UUID("e366a208-63a2-48ea-af74-e3e0abf703b4")
 TASK_NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
 FIRST, DEFAULT_PRIORITY, LAST = 1, 100, 1000
 
-Model = TypeVar("Model", bound=BaseModel)
-
 
 def _true_or_false(value: object) -> bool:
     """Read a field that is documented as a string and used as a boolean."""
@@ -40,10 +48,17 @@ def _true_or_false(value: object) -> bool:
     raise ValueError('must be true, "true", false or "false"')
 
 
-class GenerateImage(BaseModel):
+TrueOrFalse = Annotated[
+    bool,
+    BeforeValidator(_true_or_false),
+    WithJsonSchema({"enum": [True, False, "true", "false"]}),
+]
+
+
+class GenerateImage(Given):
     """What to draw. Unknown fields are kept, and named by `warnings`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     prompt: str = Field(
         min_length=1, max_length=MAX_CHARACTERS["prompt"], description="What the picture shows."
@@ -62,7 +77,7 @@ class GenerateImage(BaseModel):
         max_length=MAX_CHARACTERS["filename"],
         description="The name of the file; made safe, with the extension of what is in it.",
     )
-    disable_model_response: Annotated[bool, BeforeValidator(_true_or_false)] = Field(
+    disable_model_response: TrueOrFalse = Field(
         False, description="Whether the finished picture is not posted on the stub."
     )
     seed: StrictInt | None = Field(
@@ -93,24 +108,42 @@ class GenerateImage(BaseModel):
         return _unknown(self, "generate_image")
 
 
-class Task(BaseModel):
+class _Params:
+    """Shows the request's own fields in the JSON Schema of a task, which keeps them as written."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(GenerateImage.__pydantic_core_schema__)
+
+
+class Task(Given):
     """A task as it is handed in. Unknown fields are kept, and named by `warnings`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     tasktype: Literal["generate_image"] = Field(description="What is to be done.")
     taskapigatewayuuid: UUID = Field(
         BUILT_IN_GATEWAY, description="The gateway that does it; without it the built-in one."
     )
-    params: dict[str, Any] = Field(description="The request.")
+    params: Annotated[dict[str, Any], _Params] = Field(description="The request.")
     name: str = Field(
         "generate_image",
         pattern=TASK_NAME,
+        examples=["generate_image"],
         description="Under which name its result is found on the stubpost.",
     )
     priority: StrictInt = Field(
         DEFAULT_PRIORITY, ge=FIRST, le=LAST, description="Lower numbers are drawn first."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_conditions(cls, values: object) -> object:
+        if isinstance(values, Mapping) and values.get("conditions"):
+            raise refused(cls, "conditions", "is not supported by this version; leave it out")
+        return values
 
     def warnings(self) -> list[str]:
         """Return one sentence for each unknown field, with the known field it resembles."""
@@ -161,7 +194,7 @@ class ImageResponse(BaseModel):
     model: str = Field(description="The model that drew.")
     seed: int = Field(description="The seed it drew with.")
     unresolved: list[str] = Field([], description="Words of the prompt without influence.")
-    data: list[ImageData] = Field(description="One picture.")
+    data: list[ImageData] = Field(min_length=1, max_length=1, description="One picture.")
 
 
 class Payload(BaseModel):
@@ -172,6 +205,12 @@ class Payload(BaseModel):
     request: dict[str, Any] = Field(description="The request with its defaults; `n` is 1.")
     response: ImageResponse | None = Field(None, description="Missing where the task failed.")
     image: Image | None = Field(None, description="The same object as in the response's data.")
+
+    @model_validator(mode="after")
+    def _shows_one_picture(self) -> "Payload":
+        if self.image != (self.response.data[0].image if self.response else None):
+            raise ValueError("image is the one in the response's data")
+        return self
 
 
 class TaskError(BaseModel):
@@ -197,6 +236,12 @@ class Result(BaseModel):
     error: TaskError | None = Field(None, description="Missing where the task succeeded.")
     warnings: list[str] = Field([], description="Sentences for whoever wrote the task.")
 
+    @model_validator(mode="after")
+    def _succeeded_or_failed(self) -> "Result":
+        if self.success != (self.payload.response is not None) or self.success != (not self.error):
+            raise ValueError("a task that succeeded has a response, one that failed has an error")
+        return self
+
     def as_json(self) -> dict[str, Any]:
         """Return the envelope as users see it: nothing in it is null but an error's `param`."""
         envelope = self.model_dump(mode="json", exclude_none=True)
@@ -208,7 +253,8 @@ class Result(BaseModel):
 def resolved(request: GenerateImage) -> dict[str, Any]:
     """Return the request as a result echoes it: defaults filled in, what else was given, `n`."""
     always = {name: getattr(request, name) for name in ("prompt", "size", "model", "quality")}
-    return always | {"n": 1} | request.model_dump(mode="json", exclude_unset=True)
+    given = request.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    return always | {"n": 1} | given | {"n": 1}
 
 
 def read_request(params: Mapping[str, Any]) -> GenerateImage:
@@ -221,54 +267,10 @@ def read_request(params: Mapping[str, Any]) -> GenerateImage:
     return read(GenerateImage, params)
 
 
-def read(model: type[Model], values: object, *, inside: str = "") -> Model:
-    """Return the model that `values` describe; `inside` leads to them, for the error's `param`.
-
-    Raises:
-        RequestError: as of `read_request`.
-    """
-    if not isinstance(values, Mapping):
-        raise RequestError(f"{inside or 'the body'} must be an object", param=inside or None)
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        message = "; ".join(_sentence(problem) for problem in problems)
-        path = ".".join(str(piece) for piece in problems[0]["loc"])
-        raise RequestError(message, param=f"{inside}.{path}" if inside else path) from error
-
-
 def _unknown(model: BaseModel, what: str) -> list[str]:
     """Return one sentence for each unknown field, with the known field it resembles."""
-    sentences = []
-    for name in model.model_extra or {}:
-        near = difflib.get_close_matches(name, type(model).model_fields, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        sentences.append(f"{name!r} is not a field of {what} and was ignored{hint}")
-    return sentences
-
-
-def _sentence(problem: Mapping[str, Any]) -> str:
-    """Return one validation problem as a sentence that begins with the field."""
-    name = str(problem["loc"][0])
-    given = problem["input"]
-    shown = repr(given) if len(repr(given)) <= 60 else repr(given)[:57] + "..."
-    match problem["type"]:
-        case "missing":
-            return f"{name} is required"
-        case "literal_error":
-            allowed = ", ".join({"size": SIZES, "quality": QUALITIES}[name])
-            return f"{name} must be one of {allowed}; not {shown}"
-        case "string_too_short" | "string_too_long":
-            most = MAX_CHARACTERS[name]
-            return f"{name} must be 1 to {most:,} characters; this one has {len(given):,}"
-        case "greater_than_equal" | "less_than_equal" | "int_type":
-            return f"{name} must be a whole number from 0 to {MAX_SEED}; not {shown}"
-        case "string_type":
-            return f"{name} must be text; not {shown}"
-        case "string_unicode":
-            return f"{name} is not valid Unicode text"
-        case "value_error":
-            return f"{name} {problem['ctx']['error']}; not {shown}"
-        case _:
-            return f"{name}: {problem['msg']}; not {shown}"
+    return [
+        f"{shortened(name)!r} is not a field of {what} and was ignored"
+        f"{resembling(name, type(model).model_fields)}"
+        for name in model.model_extra or {}
+    ]
