@@ -257,14 +257,14 @@ def resolved(request: GenerateImage) -> dict[str, Any]:
     return always | {"n": 1} | given | {"n": 1}
 
 
-def read_request(params: Mapping[str, Any]) -> GenerateImage:
-    """Return the request that `params` describes.
+def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImage:
+    """Return the request that `params` describes; `inside` leads to them, for the error's `param`.
 
     Raises:
         RequestError: a field is missing or has a bad value; `param` names the first such field, and
             the message names each with the values it allows.
     """
-    return read(GenerateImage, params)
+    return read(GenerateImage, params, inside=inside)
 
 
 def _unknown(model: BaseModel, what: str) -> list[str]:

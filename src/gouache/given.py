@@ -131,7 +131,7 @@ def _problem(model: type[BaseModel], details: ErrorDetails, inside: str) -> Prob
         return Problem(path, f"{subject} {demand}")
     path = ".".join(filter(None, [inside, *pieces]))
     sentence = f"{path or 'the body'} {_demand(details, field)}"
-    if details["type"] not in _SHOW_NOTHING:
+    if details["type"] not in _SHOW_NOTHING and (field is None or field.repr):
         sentence += f"; not {shortened(repr(details['input']))}"
     return Problem(path, sentence)
 
@@ -176,7 +176,8 @@ def _demand(details: ErrorDetails, field: FieldInfo | None) -> str:
         case "too_short" | "too_long":
             low, high = limits.get("min_length", 0), limits.get("max_length")
             wanted = f"at most {high:,}" if high else f"at least {low:,}"
-            return f"must have {wanted} items; this one has {context['actual_length']:,}"
+            items = "characters" if isinstance(given, str) else "items"
+            return f"must have {wanted} {items}; this one has {context['actual_length']:,}"
         case "string_pattern_mismatch":
             like = f", like {field.examples[0]}" if field and field.examples else ""
             return f"must match {context['pattern']}{like}"

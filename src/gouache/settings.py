@@ -2,18 +2,27 @@
 
 A value comes from the environment (`GOUACHE_<NAME>`), else from `gouache.toml` in the current
 directory, else from `gouache.toml` in the user's configuration directory, else from its default.
-Read once at the edge by `read_settings` and passed on as a frozen value.
+Read once at the edge by `read_settings` and passed on as a frozen value. Secrets are in no error and
+no `repr` (`test_secrets_are_not_shown`).
 """
 
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
+import pydantic_settings
 from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -21,16 +30,35 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME
 from gouache.errors import SettingsError
+from gouache.given import problems, refused, resembling
 
 BUILT_IN = "built-in"
+FILE = "gouache.toml"
+PREFIX = "GOUACHE_"
+
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
+
+
+def _as_database(url: str) -> str:
+    """Refuse what is no database we can use."""
+    if url and not re.match(r"(postgres|postgresql|postgresql\+psycopg|sqlite)://", url):
+        raise ValueError("must begin with postgresql:// (or sqlite://)")
+    return url
+
+
+def _as_key(key: SecretStr | None) -> SecretStr | None:
+    """Refuse what cannot be sent in a header."""
+    if key and not re.fullmatch("[!-~]+", key.get_secret_value()):
+        raise ValueError("must be of ASCII letters, digits and signs, without spaces")
+    return key
 
 
 def _default_cache_dir() -> Path:
@@ -58,47 +86,72 @@ class Gateway(BaseModel):
     rate_limit: int | None = Field(
         None, ge=1, description="Tries begun per `rate_period_seconds`, in all workers together."
     )
-    rate_period_seconds: float = Field(60, gt=0, description="The period of the rate limit.")
-    timeout_seconds: float = Field(300, gt=0, description="How long one try may take.")
+    rate_period_seconds: float = Field(
+        60, gt=0, allow_inf_nan=False, description="The period of the rate limit."
+    )
+    timeout_seconds: float = Field(
+        300, gt=0, allow_inf_nan=False, description="How long one try may take."
+    )
     tries: int = Field(3, ge=1, le=20, description="Tries before a retryable failure is final.")
     retry_seconds: float = Field(
-        2, ge=0, description="The wait before the second try; it doubles each time, to 60 at most."
+        2,
+        ge=0,
+        allow_inf_nan=False,
+        description="The wait before the second try; it doubles each time, to 60 at most.",
     )
+
+    @model_validator(mode="after")
+    def _total_is_the_larger(self) -> "Gateway":
+        if self.total_concurrency is not None and self.total_concurrency < self.concurrency:
+            sentence = f"must be at least the row's concurrency, {self.concurrency}"
+            raise refused(type(self), "total_concurrency", sentence)
+        return self
 
 
 class Settings(BaseSettings):
     """The settings, frozen."""
 
-    model_config = SettingsConfigDict(env_prefix="GOUACHE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     engine: str = Field("embedded", description="The engine that draws.")
-    output_dir: Path = Field(Path(), description="Where pictures are put.")
-    cache_dir: Path = Field(
+    output_dir: Folder = Field(Path(), description="Where pictures are put.")
+    cache_dir: Folder = Field(
         default_factory=_default_cache_dir,
         description="Where compiled graphs are kept between runs; may be deleted at any time.",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Processor threads to draw with; 0 means all."
     )
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         default_factory=_default_data_dir, description="Where the database and the files are kept."
     )
-    database_url: str = Field(
-        "", description="A PostgreSQL database; without one, SQLite in the data folder."
+    database_url: Annotated[str, AfterValidator(_as_database)] = Field(
+        "",
+        repr=False,
+        description="A PostgreSQL database; without one, SQLite in the data folder.",
     )
     host: str = Field("127.0.0.1", description="The address the server listens on.")
     port: int = Field(8611, ge=0, le=65535, description="The port the server listens on.")
     public_url: str = Field(
-        "", description="How others reach the server; without it, from host and port."
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        examples=["https://pictures.example"],
+        description="How others reach the server; without it, from host and port.",
     )
-    api_key: SecretStr | None = Field(
-        None, min_length=16, description="The key callers must show; required beyond loopback."
+    api_key: Annotated[SecretStr | None, AfterValidator(_as_key)] = Field(
+        None,
+        min_length=16,
+        repr=False,
+        description="The key callers must show; required beyond loopback.",
     )
     file_url_seconds: int = Field(
         7 * 24 * 3600, ge=1, description="How long a signed link to a file is good for."
     )
     file_days: float | None = Field(
-        None, gt=0, description="Days after which files are deleted; without it they are kept."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Days after which files are deleted; without it they are kept.",
     )
     max_body_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="The largest body the server takes."
@@ -106,18 +159,27 @@ class Settings(BaseSettings):
     response_action: str = Field(
         "_update_from_generate_image",
         pattern=TASK_NAME,
+        examples=["_update_from_generate_image"],
         description="The action of the stubpost that shows a finished picture.",
     )
     stop_seconds: float = Field(
-        10, ge=0, description="How long a stopping server lets running tasks finish."
+        10,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long a stopping server lets running tasks finish.",
     )
     gateways: dict[GatewayName, Gateway] = Field({}, description="The gateways, by name.")
 
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _gateways_differ(self) -> "Settings":
-        uuids = [gateway.taskapigatewayuuid for gateway in self.gateways.values()]
-        if len(set(uuids)) < len(uuids):
-            raise ValueError("two gateways have the same taskapigatewayuuid")
+        names: dict[UUID, str] = {}
+        for name, row in self.gateways.items():
+            other = names.setdefault(row.taskapigatewayuuid, name)
+            if other != name:
+                sentence = f"must differ; {other} and {name} have the same taskapigatewayuuid"
+                raise refused(type(self), "gateways", sentence)
         return self
 
     @property
@@ -159,12 +221,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then the environment, then the two files."""
-        files = [user_config_path("gouache") / "gouache.toml", Path("gouache.toml")]
-        return (
-            init_settings,
-            env_settings,
-            TomlConfigSettingsSource(settings_cls, toml_file=files),
-        )
+        tables = [
+            InitSettingsSource(settings_cls, init_kwargs=table) for _, table in reversed(_tables())
+        ]
+        return (init_settings, env_settings, *tables)
 
 
 def read_settings(**given: object) -> Settings:
@@ -175,11 +235,94 @@ def read_settings(**given: object) -> Settings:
     """
     values = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**values)  # type: ignore[arg-type]
+        settings = Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        name = str(problem["loc"][0])
-        message = f"setting {name}: {problem['msg']}; not {problem['input']!r}"
+        problem = problems(Settings, error)[0]
+        source = _sources(values).get(problem.path.split(".")[0])
+        message = f"setting {problem.sentence}" + (f" ({source})" if source else "")
+        raise SettingsError(message, param=problem.path) from error
+    except pydantic_settings.SettingsError as error:
+        name = str(error).partition('"')[2].partition('"')[0]
+        message = f"setting {name} must be JSON in the environment ({PREFIX}{name.upper()})"
         raise SettingsError(message, param=name) from error
-    except (ValueError, OSError) as error:  # not TOML, or closed to us
-        raise SettingsError(f"gouache.toml cannot be read: {error}") from error
+    settings._sources = _sources(values)
+    return settings
+
+
+def settings_sources(settings: Settings) -> dict[str, str]:
+    """Return where each value came from: "given", a variable, a file with its path, or "default"."""
+    return {name: settings._sources.get(name, "default") for name in Settings.model_fields}
+
+
+def shown_settings(settings: Settings) -> dict[str, str]:
+    """Return each value for human eyes: without secrets, and gateways by their names."""
+    values = {name: str(getattr(settings, name)) for name in Settings.model_fields}
+    return values | {
+        "database_url": re.sub(r"(://[^:/?#]*:).*@", r"\1***@", settings.database_url),
+        "api_key": "(set)" if settings.api_key else "(none)",
+        "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
+        "gateways": ", ".join(settings.all_gateways),
+    }
+
+
+def unknown_variables() -> list[str]:
+    """Return a sentence for each variable of the environment that looks like a setting and is none."""
+    known = {PREFIX + name.upper(): None for name in Settings.model_fields}
+    return [
+        f"{name} is not the name of a setting and was ignored{resembling(name, known)}"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to be reached by other machines without an API key.
+
+    Raises:
+        SettingsError: `host` is not a loopback address, and there is no `api_key`.
+    """
+    if settings.api_key is None and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"other machines could reach the server on {settings.host or 'every address'}: set an "
+            f"api_key ({PREFIX}API_KEY, 16 characters or more), or listen on 127.0.0.1",
+            param="api_key",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _sources(given: Mapping[str, object]) -> dict[str, str]:
+    """Return where each value that is not the default comes from; gateways come from everywhere."""
+    steps = [(f"{FILE} ({path})", list(table)) for path, table in _tables()]
+    for variable in os.environ:
+        if variable.upper().startswith(PREFIX):
+            steps.append((f"environment {variable}", [variable[len(PREFIX) :].lower()]))
+    found: dict[str, str] = {}
+    for source, names in [*steps, ("given", list(given))]:
+        for name in names:
+            joined = name == "gateways" and name in found
+            found[name] = f"{found[name]}, {source}" if joined else source
+    return found
+
+
+def _tables() -> list[tuple[Path, dict[str, Any]]]:
+    """Return what the files say, each with its path; the later wins.
+
+    Raises:
+        SettingsError: one is closed to us, or is not TOML.
+    """
+    found = []
+    for path in (user_config_path("gouache") / FILE, Path(FILE).absolute()):
+        try:
+            with path.open("rb") as file:
+                found.append((path, tomllib.load(file)))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (ValueError, OSError) as error:
+            raise SettingsError(f"{FILE} cannot be read: {path}: {error}") from error
+    return found
