@@ -1,0 +1,131 @@
+"""The gate before every route: who may call, and what a body may be.
+
+Without an API key the server is for this machine only. What a browser may be led to send it from a
+foreign page is refused then: names of hosts that are not ours (DNS rebinding), pages of another origin,
+and bodies that a form can make.
+"""
+
+import hmac
+import re
+from email.message import Message as MimeMessage
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gouache.errors import (
+    BodyTooLarge,
+    GouacheError,
+    HostNotAllowed,
+    Unauthenticated,
+    WrongContentType,
+)
+from gouache.settings import Settings
+from gouache.web.refusals import refusal
+
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+OPEN_TO_ALL = "/health"
+FILES = "/files/"
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(:[0-9]{1,5})?")
+
+
+class Gate:
+    """Refuses a request before any route sees it."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Take from the settings the key, the names of the server and the size of a body."""
+        self.app = app
+        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+        own = f"[{settings.host}]" if ":" in settings.host else settings.host
+        public = _name(urlsplit(settings.public_url).netloc)
+        self._hosts = LOOPBACK | {own.lower()} | ({public} if public else set())
+        self._most = settings.max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the request, or pass it on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            headers = Headers(scope=scope)
+            self._check_caller(scope, headers)
+            if scope["method"] == "POST":
+                _check_content_type(headers)
+                self._check_length(headers)
+                receive = self._limited(receive)
+        except GouacheError as error:
+            await refusal(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _check_caller(self, scope: Scope, headers: Headers) -> None:
+        """Raise `HostNotAllowed` without a key, `Unauthenticated` with one."""
+        if self._key is None:
+            self._check_names(headers)
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(
+            given.strip().encode("latin-1"), self._key
+        ):
+            return
+        if scope["path"] != OPEN_TO_ALL and not _is_link(scope):
+            what = "is wrong" if given else "is missing"
+            raise Unauthenticated(f"the API key {what}; send it as Authorization: Bearer <key>")
+
+    def _check_names(self, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if _name(host) not in self._hosts:
+            raise HostNotAllowed(
+                f"this server does not answer to the host {host[:100]!r}; the setting public_url "
+                f"names another"
+            )
+        origin = headers.get("origin")
+        if origin is not None and _name(urlsplit(origin).netloc) not in self._hosts:
+            raise HostNotAllowed(f"pages of {origin[:100]!r} may not call this server")
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length[:20]) > self._most:
+            raise self._too_large()
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Count what arrives, also where no length was announced."""
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the body is larger than {self._most:,} bytes")
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, without its port; None where it is none."""
+    found = _HOST.fullmatch(host.lower())
+    return found["name"] if found else None
+
+
+def _is_link(scope: Scope) -> bool:
+    """Whether a file is asked for by a signed link; its route checks the signature."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    reads = scope["method"] in ("GET", "HEAD")
+    return reads and scope["path"].startswith(FILES) and "signature" in query
+
+
+def _check_content_type(headers: Headers) -> None:
+    """Refuse what a form can send; a body without a type is no concern of ours until it is read."""
+    given = headers.get("content-type")
+    if given is None:
+        return
+    message = MimeMessage()
+    message["content-type"] = given
+    charset = message.get_param("charset", "utf-8")
+    if message.get_content_type() != "application/json" or str(charset).lower() != "utf-8":
+        raise WrongContentType("the body must be JSON in UTF-8, sent as application/json")

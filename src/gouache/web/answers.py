@@ -1,0 +1,69 @@
+"""Records as answers, and waiting for them without holding a thread."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from gouache.service import Service
+from gouache.web.refusals import PRIVATE
+
+
+def answer(
+    record: BaseModel, status: int = 200, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Return the answer that shows a record."""
+    return JSONResponse(as_json(record), status, {**PRIVATE, **(headers or {})})
+
+
+def as_json(record: BaseModel) -> dict[str, Any]:
+    """Return a record as users see it: nothing of ours in it is null but an error's `param`."""
+    content = record.model_dump(mode="json", exclude_none=True)
+    _complete(content)
+    return content
+
+
+def location(service: Service, *pieces: str) -> dict[str, str]:
+    """Return the header that leads to what was made, below the path of the public address."""
+    prefix = urlsplit(service.settings.public_url).path.rstrip("/")
+    return {"Location": "/".join([prefix, *pieces])}
+
+
+async def wait_for(
+    service: Service, request: Request, taskuuids: Sequence[str], seconds: int | None
+) -> dict[str, str]:
+    """Wait until the tasks have ended, the time is over or the caller has gone.
+
+    Returns the header that says what was waited for.
+    """
+    if seconds is None:
+        return {}
+    waiting = asyncio.ensure_future(service.wait(taskuuids, seconds))
+    leaving = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait([waiting, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+    finally:
+        for task in (waiting, leaving):
+            task.cancel()
+        await asyncio.gather(waiting, leaving, return_exceptions=True)
+    return {"Preference-Applied": f"wait={seconds}"}
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _complete(content: dict[str, Any]) -> None:
+    """Put the `param` of each task's error back, where it is null."""
+    if "error" in content:
+        content["error"].setdefault("param", None)
+    parts = (*content.get("items", ()), *content.get("stubposts", ()))
+    for part in (*parts, *content.get("tasks", {}).values()):
+        _complete(part)

@@ -1,0 +1,52 @@
+"""The application: the routes of one service, behind the gate.
+
+Whoever opens the service also starts and stops it; the application only uses it. Handlers that call
+it are run in threads, and those that wait do it without one
+(`test_no_handler_blocks_the_event_loop`).
+"""
+
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+
+from gouache import __version__
+from gouache.service import Service
+from gouache.web import about, files, stubs, tasks
+from gouache.web.access import Gate
+from gouache.web.refusals import handle_errors
+from gouache.web.schema import document
+
+ROUTERS = (stubs.router, tasks.router, files.router, about.router)
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application that serves this service."""
+    app = FastAPI(
+        title="Gouache",
+        version=__version__,
+        openapi_url=None,  # ours is in `about`
+        docs_url=None,  # FastAPI's page loads scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    for router in ROUTERS:
+        app.include_router(router)
+    handle_errors(app, routes())
+    app.add_middleware(Gate, settings=service.settings)
+    secured = service.settings.api_key is not None
+    app.openapi = lambda: openapi(secured=secured)  # type: ignore[method-assign]
+    return app
+
+
+def routes() -> list[BaseRoute]:
+    """Return every route there is."""
+    return [route for router in ROUTERS for route in router.routes]
+
+
+@cache
+def openapi(*, secured: bool = True) -> dict[str, Any]:
+    """Return the OpenAPI document of the routes."""
+    return document(routes(), secured=secured)

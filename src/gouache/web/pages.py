@@ -1,0 +1,125 @@
+"""The OpenAPI document for people: as a page without scripts, and as `docs/http.md`."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from string import Template
+from typing import Any
+
+SERVER = "http://127.0.0.1:8611"
+EXAMPLES = {
+    "stubref": "2026-11-24-ABCD-1234",
+    "stubpostuuid": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "taskuuid": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    "fileuuid": "530cabeb-7ce7-57b1-ace3-d3795f4fa5bb",
+}
+"""What stands for a path parameter in the commands."""
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>$title</title>
+<style>
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem }
+  pre { background: #8881; padding: .8rem; overflow-x: auto }
+  code { font-size: .9em }
+  table { border-collapse: collapse }
+  td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top }
+  :root { color-scheme: light dark }
+</style>
+<h1>$title</h1>
+$about
+$operations
+</html>
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one address, as it is shown."""
+
+    method: str
+    path: str
+    about: str
+    parameters: list[tuple[str, str]]
+    answers: list[tuple[str, str]]
+    command: str
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
+    """Yield what can be asked of the server, in the order of the routes."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parameters = operation.get("parameters", [])
+            yield Operation(
+                method=method.upper(),
+                path=path,
+                about=operation["description"],
+                parameters=[
+                    (f"{one['name']} ({one['in']})", one.get("description", ""))
+                    for one in parameters
+                    if one["in"] != "path"
+                ],
+                answers=[
+                    (status, one["description"]) for status, one in operation["responses"].items()
+                ],
+                command=_command(method.upper(), path, operation),
+            )
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """Return the document as HTML that loads nothing from anywhere."""
+    about = "".join(
+        f"<p>{escape(text)}</p>\n" for text in document["info"]["description"].split("\n\n")
+    )
+    return _PAGE.substitute(
+        title=escape(f"{document['info']['title']} {document['info']['version']}"),
+        about=about,
+        operations="".join(_section(operation) for operation in operations(document)),
+    )
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """Return the document as the generated part of `docs/http.md`."""
+    lines = []
+    for operation in operations(document):
+        lines += [f"## `{operation.method} {operation.path}`", "", operation.about, ""]
+        lines += ["```console", f"$ {operation.command}", "```", ""]
+        if operation.parameters:
+            lines += ["| parameter | meaning |", "|---|---|"]
+            lines += [f"| `{name}` | {meaning} |" for name, meaning in operation.parameters] + [""]
+        lines += ["| status | meaning |", "|---|---|"]
+        lines += [f"| {status} | {meaning} |" for status, meaning in operation.answers] + [""]
+    return "\n".join(lines).rstrip()
+
+
+def _section(operation: Operation) -> str:
+    about = "".join(f"<p>{escape(text)}</p>\n" for text in operation.about.split("\n\n"))
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code><td>{escape(meaning)}\n"
+        for name, meaning in (*operation.parameters, *operation.answers)
+    )
+    return (
+        f"<h2><code>{operation.method} {escape(operation.path)}</code></h2>\n{about}"
+        f"<pre>{escape(operation.command)}</pre>\n<table>{rows}</table>\n"
+    )
+
+
+def _command(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    """Return the curl command that does it."""
+    words = ["curl"]
+    if method == "HEAD":
+        words.append("--head")
+    elif method not in ("GET", "POST"):
+        words.append(f"-X {method}")
+    if "text/event-stream" in operation["responses"].get("200", {}).get("content", {}):
+        words.append("--no-buffer")
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body:
+        *_, example = body["examples"].values()
+        words += ["--json", f"'{json.dumps(example['value'])}'"]
+    elif method == "POST":
+        words.append("-X POST")
+    return " ".join([*words, SERVER + path.format(**EXAMPLES)])

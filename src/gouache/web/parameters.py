@@ -1,0 +1,97 @@
+"""The parameters of the routes: pieces of a path, headers, and what narrows a list."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Header, Path, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from gouache.records import STUBREF, TaskState
+from gouache.service import Service
+from gouache.web.prefer import MAX_WAIT_SECONDS, wait_seconds
+
+MAX_LIMIT = 100
+
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_TEXT = r"^[^\x00-\x1f\x7f]+$"
+_VISIBLE = r"^[!-~]+$"
+_PRINTABLE = r"^[ -~]+$"
+
+
+def _uuid_in_path(what: str) -> object:
+    return Path(pattern=_UUID, description=f"The UUID of the {what}.")
+
+
+StubRef = Annotated[
+    str,
+    Path(pattern=STUBREF, description="The stub's reference.", examples=["2026-11-24-ABCD-1234"]),
+]
+StubpostUuid = Annotated[str, _uuid_in_path("stubpost"), AfterValidator(str.lower)]
+TaskUuid = Annotated[str, _uuid_in_path("task"), AfterValidator(str.lower)]
+FileUuid = Annotated[str, _uuid_in_path("file"), AfterValidator(str.lower)]
+
+Key = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=_PRINTABLE,
+        description="The same key with the same body leads to what the first request made; with "
+        "another body it is refused.",
+    ),
+]
+
+
+async def _service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+async def _wait(
+    request: Request,
+    prefer: Annotated[
+        str | SkipJsonSchema[None],
+        Header(
+            description=f"`wait=N`: answer when it has ended, after N seconds (at most "
+            f"{MAX_WAIT_SECONDS}) in any case; other preferences are ignored (RFC 7240).",
+            openapi_examples={"wait": {"value": "wait=10"}},
+        ),
+    ] = None,
+) -> int | None:
+    return wait_seconds(request.headers.getlist("prefer"))
+
+
+TheService = Annotated[Service, Depends(_service)]
+Wait = Annotated[int | None, Depends(_wait)]
+
+
+class Part(BaseModel):
+    """Which part of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many at most.")
+    after: str | SkipJsonSchema[None] = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        pattern=_VISIBLE,
+        description="What the part before gave as `next`.",
+    )
+
+
+class StubsPart(Part):
+    """Which stubs."""
+
+    state: str | SkipJsonSchema[None] = Field(
+        None, min_length=1, max_length=100, pattern=_TEXT, description="Only those in this state."
+    )
+
+
+class TasksPart(Part):
+    """Which tasks."""
+
+    state: TaskState | SkipJsonSchema[None] = Field(None, description="Only those in this state.")
+    stubref: str | SkipJsonSchema[None] = Field(
+        None, pattern=STUBREF, description="Only those of this stub."
+    )

@@ -1,0 +1,141 @@
+"""Errors as answers: the same body from every layer, and its description in the OpenAPI document.
+
+The body is `{"error": {"code", "message", "type", "param", "retryable"}}`, also for addresses that
+lead nowhere, for what FastAPI finds wrong with a parameter, and for exceptions nobody foresaw; the
+latter say nothing of the inside (`test_an_unforeseen_exception_says_nothing_of_the_inside`).
+"""
+
+import math
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match
+
+from gouache.contract import TaskError
+from gouache.errors import (
+    DatabaseUnavailable,
+    EngineRateLimited,
+    FileNotFound,
+    GouacheError,
+    HostNotAllowed,
+    MethodNotAllowed,
+    RequestError,
+    RouteNotFound,
+    StubNotFound,
+    StubpostNotFound,
+    TaskNotFound,
+    Unauthenticated,
+)
+
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""The headers of every answer that is a record or an error."""
+
+ANYWHERE: tuple[type[GouacheError], ...] = (
+    Unauthenticated,
+    HostNotAllowed,
+    GouacheError,
+    DatabaseUnavailable,
+)
+"""What any route may answer."""
+
+NOT_FOUND = {
+    "stubref": StubNotFound,
+    "stubpostuuid": StubpostNotFound,
+    "taskuuid": TaskNotFound,
+    "fileuuid": FileNotFound,
+}
+"""What a path parameter that cannot be one is answered with."""
+
+
+class ErrorBody(BaseModel):
+    """Why a request was refused or failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error: TaskError
+
+
+def refusal(error: GouacheError, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the answer for an error, with the headers its status asks for."""
+    more = dict(headers or {})
+    if isinstance(error, Unauthenticated):
+        more["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, EngineRateLimited) and error.retry_after_seconds is not None:
+        more["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+    return JSONResponse({"error": error.as_json()}, error.status, {**PRIVATE, **more})
+
+
+def described(*errors: type[GouacheError]) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI descriptions of these errors, and of those any route may answer."""
+    by_status: dict[int, list[type[GouacheError]]] = {}
+    for error in (*errors, *ANYWHERE):
+        by_status.setdefault(error.status, []).append(error)
+    answers: dict[int | str, dict[str, Any]] = {}
+    for status, kinds in sorted(by_status.items()):
+        answers[status] = {
+            "description": " ".join(f"`{kind.code}`: {_meaning(kind)}" for kind in kinds),
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+        }
+    return answers
+
+
+def handle_errors(app: FastAPI, routes: list[BaseRoute]) -> None:
+    """Make every exception of the application an answer; `routes` are those of the application."""
+    app.add_exception_handler(GouacheError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_parameter)
+    app.add_exception_handler(HTTPException, _refuse_route(routes))
+    app.add_exception_handler(Exception, _fail)
+
+
+def _meaning(kind: type[GouacheError]) -> str:
+    if kind is GouacheError:
+        return "Something failed inside the server."
+    return kind.__doc__ or ""
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GouacheError)
+    return refusal(error)
+
+
+async def _refuse_parameter(request: Request, error: Exception) -> Response:
+    """Name the first parameter of the path, query or headers that cannot be used."""
+    assert isinstance(error, RequestValidationError)
+    problem = error.errors()[0]
+    place, *path = (str(piece) for piece in problem["loc"])
+    name = path[0] if path else place
+    if place == "path":
+        kind = NOT_FOUND[name]
+        return refusal(kind(f"{str(problem['input'])[:60]!r} is no {name}", param=name))
+    if problem["type"] == "extra_forbidden":
+        return refusal(RequestError(f"{name} is not a parameter of this address", param=name))
+    given = str(problem["input"])
+    shown = repr(given if len(given) <= 60 else given[:57] + "...")
+    return refusal(RequestError(f"{name}: {problem['msg']}; not {shown}", param=name))
+
+
+def _refuse_route(routes: list[BaseRoute]) -> Callable[[Request, Exception], Response]:
+    def refuse(request: Request, error: Exception) -> Response:
+        """Answer for an address or a method that there is not."""
+        assert isinstance(error, HTTPException)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+            methods = sorted({method for route in here for method in getattr(route, "methods", ())})
+            sentence = f"{request.method[:20]} cannot be used here; use {', '.join(methods)}"
+            return refusal(MethodNotAllowed(sentence), {"Allow": ", ".join(methods)})
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return refusal(RouteNotFound("nothing is at this address; GET /openapi.json lists all"))
+        return refusal(GouacheError(str(error.detail)))
+
+    return refuse
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    """Answer for an exception nobody foresaw; the server writes its traceback to the log."""
+    return refusal(GouacheError("something failed inside the server; its log says what"))
