@@ -30,18 +30,24 @@ LEVELS = {
     "cli": 4,
     "commands": 4,
     "terminal": 4,
+    "web": 4,
     "engines": 2,
     "engines.embedded": 2,
     "engines.fake": 2,
     "gateways": 2,
+    "intake": 3,
     "service": 3,
     "stubs": 3,
+    "waiting": 2,
+    "views": 3,
+    "work": 3,
     "durable": 2,
     "liveness": 2,
     "database": 1,
     "files": 1,
     "images": 1,
     "ledger": 1,
+    "links": 1,
     "migrations": 1,
     **dict.fromkeys(PLANNER, 1),
     "diffusion": 1,
@@ -65,11 +71,13 @@ SIDEWAYS = {
     "contract": {"given"},
     "given": {"errors"},
     "durable": {"liveness"},
-    "files": {"images"},
+    "files": {"database", "images", "ledger"},
     "ledger": {"database"},
     "migrations": {"database"},
     "records": {"contract", "errors"},
-    "service": {"stubs"},
+    "intake": {"stubs"},
+    "service": {"intake", "stubs", "views", "work"},
+    "work": {"stubs"},
     "settings": {"contract", "errors", "given"},
 }
 """What a part may import from its own level."""
@@ -239,8 +247,14 @@ def test_each_module_says_what_it_holds():
 
 
 def test_tests_are_refused_the_network():
-    with socket.socket() as ours, pytest.raises(AssertionError, match="wanted the network"):
-        ours.connect(("192.0.2.1", 80))  # an address kept for documents
+    for address in ("192.0.2.1", "127.0.0.2", "localhost"):  # the first is kept for documents
+        with socket.socket() as ours, pytest.raises(AssertionError, match="wanted the network"):
+            ours.connect((address, 80))
+
+
+def test_tests_may_reach_their_own_server():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as ours:
+        ours.connect(server.getsockname())
 
 
 def test_the_scripts_can_be_run():

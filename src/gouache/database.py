@@ -71,6 +71,7 @@ stubposts = _table(
     sa.Column("data", sa.JSON, nullable=False),
     sa.Column("attachments", sa.JSON, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("response_to", sa.String, unique=True),  # the task whose picture it shows
 )
 
 tasks = _table(

@@ -1,4 +1,4 @@
-"""The stored files: a folder in which each file is written whole or not at all.
+"""The stored files: a folder in which each file is written whole or not at all, and their rows.
 
 A file's stored name is made by us from UUIDs and digests; nothing a user writes becomes a path. The
 first two characters name a subfolder, so that no folder grows without bound.
@@ -6,11 +6,17 @@ first two characters name a subfolder, so that no folder grows without bound.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from gouache import ledger
+from gouache.contract import FileDetails, FileObject
+from gouache.database import files as rows
 from gouache.errors import StorageError
 from gouache.images import write_atomically
+from gouache.ledger import Row
 
 _STORED = re.compile(r"^[0-9a-f][0-9a-f-]{8,120}$")
 
@@ -68,3 +74,63 @@ class FileStore:
                     yield path
             except FileNotFoundError:  # renamed or deleted meanwhile
                 continue
+
+
+def insert_file(
+    connection: sa.Connection, file: FileObject, *, taskuuid: str, size: int, stored: str
+) -> None:
+    """Write down a stored file."""
+    connection.execute(
+        rows.insert().values(
+            fileuuid=file.fileuuid,
+            taskuuid=taskuuid,
+            filename=file.filename,
+            originalname=file.originalname,
+            content_type=file.contentType,
+            size=size,
+            stored=stored,
+            created=ledger.now(),
+        )
+    )
+
+
+def file_row(connection: sa.Connection, fileuuid: str) -> Row | None:
+    """Return the row of a file that was not deleted."""
+    query = sa.select(rows).where(rows.c.fileuuid == fileuuid, rows.c.deleted.is_(None))
+    return connection.execute(query).one_or_none()
+
+
+def file_rows(connection: sa.Connection, *, before: int | None = None) -> Sequence[Row]:
+    """Return the rows of all files that were not deleted; with `before`, only older ones."""
+    query = sa.select(rows).where(rows.c.deleted.is_(None))
+    if before is not None:
+        query = query.where(rows.c.created < before)
+    return connection.execute(query.order_by(rows.c.number)).all()
+
+
+def delete_file(connection: sa.Connection, fileuuid: str) -> bool:
+    """Write down that a file is deleted; False where there is none."""
+    query = rows.update().where(rows.c.fileuuid == fileuuid, rows.c.deleted.is_(None))
+    return connection.execute(query.values(deleted=ledger.now())).rowcount == 1
+
+
+def file_object(row: Row) -> FileObject:
+    """Return a file as it is passed from task to task."""
+    return FileObject(
+        fileuuid=row.fileuuid,
+        filename=row.filename,
+        originalname=row.originalname,
+        contentType=row.content_type,
+    )
+
+
+def file_details(row: Row) -> FileDetails:
+    """Return a file with all that is known of it."""
+    return FileDetails(
+        fileuuid=row.fileuuid,
+        filename=row.filename,
+        originalname=row.originalname,
+        contentType=row.content_type,
+        size=row.size,
+        upload_date=ledger.as_text(row.created),
+    )

@@ -4,6 +4,7 @@ Pixels are (H, W, 3) uint8 sRGB arrays. The recipe is the JSON text of the PNG's
 "gouache"; what is read back equals what was put in (`test_the_recipe_read_is_the_recipe_written`).
 """
 
+import base64
 import io
 import os
 import secrets
@@ -24,6 +25,7 @@ CONTENT_TYPE = "image/png"
 EXTENSION = ".png"
 MAX_FILENAME_BYTES = 200
 RECIPE_KEYWORD = "gouache"
+MAX_PREVIEW_SIDE = 128
 
 _NAMESPACE = uuid.UUID("5f3c1c0e-6f0e-5d53-9d2b-2a4c8f1f7b10")
 _IMAGE_EXTENSIONS = set(
@@ -79,6 +81,15 @@ def decode_png(data: bytes) -> NDArray[np.uint8]:
     """Return the pixels of a PNG file."""
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def preview_url(pixels: NDArray[np.uint8]) -> str:
+    """Return a small picture as a data: URL, of 2 to 4 KB."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=70)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def read_recipe(data: bytes) -> Recipe:

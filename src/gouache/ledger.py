@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gouache.contract import FileDetails, FileObject, Result
-from gouache.database import facts, files, idempotency_keys, stubposts, stubs, tasks
-from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState
+from gouache.contract import FileObject, Result
+from gouache.database import facts, idempotency_keys, stubposts, stubs, tasks
+from gouache.errors import RequestError, StubNotFound
+from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, result
 
 Row = sa.Row[Any]
 
@@ -56,10 +57,15 @@ def insert_stub(
     )
 
 
-def lock_stub(connection: sa.Connection, stubref: str) -> bool:
-    """Keep others from writing on the stub until the transaction ends; False if there is none."""
+def lock_stub(connection: sa.Connection, stubref: str) -> None:
+    """Keep others from writing on the stub until the transaction ends.
+
+    Raises:
+        StubNotFound: there is none.
+    """
     query = sa.select(stubs.c.number).where(stubs.c.stubref == stubref).with_for_update()
-    return connection.scalar(query) is not None
+    if connection.scalar(query) is None:
+        raise _no_stub(stubref)
 
 
 def insert_stubpost(
@@ -71,8 +77,12 @@ def insert_stubpost(
     message: str,
     data: Mapping[str, Any],
     attachments: Sequence[FileObject],
+    response_to: str | None = None,
 ) -> None:
-    """Write down a new stubpost; its stub is changed by that."""
+    """Write down a new stubpost; its stub is changed by that.
+
+    `response_to` is the task whose picture it shows; there is one such stubpost for a task.
+    """
     moment = now()
     connection.execute(
         stubposts.insert().values(
@@ -83,19 +93,32 @@ def insert_stubpost(
             data=data,
             attachments=[file.model_dump() for file in attachments],
             created=moment,
+            response_to=response_to,
         )
     )
     connection.execute(stubs.update().where(stubs.c.stubref == stubref).values(updated=moment))
 
 
-def stub(connection: sa.Connection, stubref: str) -> Stub | None:
-    """Return a stub without its stubposts."""
+def has_stub(connection: sa.Connection, stubref: str) -> bool:
+    """Whether there is such a stub."""
+    query = sa.select(stubs.c.number).where(stubs.c.stubref == stubref)
+    return connection.scalar(query) is not None
+
+
+def stub(connection: sa.Connection, stubref: str) -> Stub:
+    """Return a stub without its stubposts.
+
+    Raises:
+        StubNotFound: there is none.
+    """
     row = connection.execute(sa.select(stubs).where(stubs.c.stubref == stubref)).one_or_none()
-    return _stub(row) if row else None
+    if row is None:
+        raise _no_stub(stubref)
+    return _stub(row)
 
 
 def stub_page(
-    connection: sa.Connection, *, state: str | None, limit: int, after: int | None
+    connection: sa.Connection, *, state: str | None, limit: int, after: str | None
 ) -> Page[Stub]:
     """Return stubs without their stubposts, newest first."""
     query = sa.select(stubs)
@@ -120,7 +143,7 @@ def stubpost_row(connection: sa.Connection, stubref: str, stubpostuuid: str) -> 
 
 
 def stubpost_row_page(
-    connection: sa.Connection, stubref: str, *, limit: int, after: int | None
+    connection: sa.Connection, stubref: str, *, limit: int, after: str | None
 ) -> tuple[Sequence[Row], str | None]:
     """Return rows of a stub's stubposts, newest first, and where they go on."""
     query = sa.select(stubposts).where(stubposts.c.stubref == stubref)
@@ -128,16 +151,21 @@ def stubpost_row_page(
 
 
 def stubpost_record(row: Row, records: Sequence[TaskRecord]) -> Stubpost:
-    """Return a stubpost with those of the tasks that are its own, in their order."""
+    """Return a stubpost with those of the tasks that are its own, in their order.
+
+    The data of a stubpost that shows a picture is the result of its task.
+    """
+    shown = next((r for r in records if r.taskuuid == row.response_to), None)
     return Stubpost(
         stubpostuuid=row.stubpostuuid,
         stubref=row.stubref,
         action=row.action,
         message=row.message,
-        data=row.data,
+        data=result(shown).as_json() if shown else row.data,
         attachments=row.attachments,
         tasks={r.name: r for r in records if r.stubpostuuid == row.stubpostuuid},
         created=as_text(row.created),
+        response_to=row.response_to,
     )
 
 
@@ -170,18 +198,12 @@ def task_rows(
     return connection.execute(query.order_by(tasks.c.number)).all()
 
 
-def unended(connection: sa.Connection, taskuuids: Sequence[str]) -> int:
-    """Return how many of these tasks have not ended."""
-    query = sa.select(sa.func.count()).where(
+def unended(connection: sa.Connection, taskuuids: Sequence[str]) -> list[str]:
+    """Return those of the tasks that have not ended."""
+    query = sa.select(tasks.c.taskuuid).where(
         tasks.c.taskuuid.in_(taskuuids), tasks.c.state.not_in(ENDED)
     )
-    return connection.scalar(query) or 0
-
-
-def queued_rows(connection: sa.Connection) -> Sequence[Row]:
-    """Return the rows of all tasks that are queued or running, oldest first."""
-    query = sa.select(tasks).where(tasks.c.state == "queued")
-    return connection.execute(query.order_by(tasks.c.number)).all()
+    return list(connection.scalars(query))
 
 
 def task_row_page(
@@ -191,7 +213,7 @@ def task_row_page(
     running: Sequence[str],
     stubref: str | None,
     limit: int,
-    after: int | None,
+    after: str | None,
 ) -> tuple[Sequence[Row], str | None]:
     """Return rows of tasks, newest first, and where they go on; `running` are the tasks that run.
 
@@ -235,14 +257,14 @@ def end_task(
     connection: sa.Connection,
     taskuuid: str,
     state: TaskState,
-    result: Result,
+    end: Result,
     *,
     started: int | None,
 ) -> bool:
     """Write down how a task ended; False where it had ended before, and nothing is changed."""
     values: dict[str, Any] = {
         "state": state,
-        "result": result.as_json(),
+        "result": end.as_json(),
         "ended": now(),
         "started": sa.func.coalesce(tasks.c.started, started),
     }
@@ -274,59 +296,6 @@ def queue_next(connection: sa.Connection, stubpostuuid: str) -> Row | None:
     return row
 
 
-# Files
-
-
-def insert_file(
-    connection: sa.Connection, file: FileObject, *, taskuuid: str, size: int, stored: str
-) -> None:
-    """Write down a stored file."""
-    connection.execute(
-        files.insert().values(
-            fileuuid=file.fileuuid,
-            taskuuid=taskuuid,
-            filename=file.filename,
-            originalname=file.originalname,
-            content_type=file.contentType,
-            size=size,
-            stored=stored,
-            created=now(),
-        )
-    )
-
-
-def file_row(connection: sa.Connection, fileuuid: str) -> Row | None:
-    """Return the row of a file that was not deleted."""
-    query = sa.select(files).where(files.c.fileuuid == fileuuid, files.c.deleted.is_(None))
-    return connection.execute(query).one_or_none()
-
-
-def file_rows(connection: sa.Connection, *, before: int | None = None) -> Sequence[Row]:
-    """Return the rows of all files that were not deleted; with `before`, only older ones."""
-    query = sa.select(files).where(files.c.deleted.is_(None))
-    if before is not None:
-        query = query.where(files.c.created < before)
-    return connection.execute(query.order_by(files.c.number)).all()
-
-
-def delete_file(connection: sa.Connection, fileuuid: str) -> bool:
-    """Write down that a file is deleted; False where there is none."""
-    query = files.update().where(files.c.fileuuid == fileuuid, files.c.deleted.is_(None))
-    return connection.execute(query.values(deleted=now())).rowcount == 1
-
-
-def file_details(row: Row) -> FileDetails:
-    """Return a file with all that is known of it."""
-    return FileDetails(
-        fileuuid=row.fileuuid,
-        filename=row.filename,
-        originalname=row.originalname,
-        contentType=row.content_type,
-        size=row.size,
-        upload_date=as_text(row.created),
-    )
-
-
 # What the programs on one database share
 
 
@@ -353,6 +322,10 @@ def fact(connection: sa.Connection, name: str) -> str:
     return value
 
 
+def _no_stub(stubref: str) -> StubNotFound:
+    return StubNotFound(f"there is no stub {stubref}", param="stubref")
+
+
 def _stub(row: Row) -> Stub:
     return Stub(
         stubref=row.stubref,
@@ -369,10 +342,16 @@ def _page(
     query: sa.Select[Any],
     table: sa.Table,
     limit: int,
-    after: int | None,
+    after: str | None,
 ) -> tuple[Sequence[Row], str | None]:
-    """Return at most `limit` rows, newest first, and the number after which they go on."""
+    """Return at most `limit` rows, newest first, and the number after which they go on.
+
+    Raises:
+        RequestError: `after` comes from no page.
+    """
     if after is not None:
-        query = query.where(table.c.number < after)
+        if not after.isascii() or not after.isdigit() or len(after) > 18:
+            raise RequestError("after must be the `next` of a page", param="after")
+        query = query.where(table.c.number < int(after))
     rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
     return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else None

@@ -7,64 +7,123 @@ message, data, attachments and tasks. A task's result is found under its name:
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema
 
-from gouache.contract import TASK_NAME, FileObject, Payload, Task, TaskError
+from gouache.contract import TASK_NAME, FileObject, Payload, Result, Task, TaskError
+from gouache.given import Given
 
 TaskState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled"]
 
 TASK_STATES: tuple[TaskState, ...] = get_args(TaskState)
 ENDED: tuple[TaskState, ...] = ("succeeded", "failed", "cancelled")
-STUBREF = r"^\d{4}-\d{2}-\d{2}-[A-Z0-9]{4}-[A-Z0-9]{4}$"
+STUBREF = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[A-Z0-9]{4}-[A-Z0-9]{4}$"
+A_STUBREF = "2024-06-19-XXXX-YRA3"
 MAX_TASKS = 50
 MAX_ATTACHMENTS = 100
-
-Attachment = FileObject | str
-"""A file object, or the UUID of one."""
+MAX_MESSAGE_CHARACTERS = 100_000
 
 Item = TypeVar("Item")
+
+
+def _as_fileuuid(attachment: object) -> str:
+    """Take a file object, as results hold it, for the UUID of its file."""
+    if isinstance(attachment, FileObject):
+        return attachment.fileuuid
+    fileuuid = attachment.get("fileuuid") if isinstance(attachment, Mapping) else attachment
+    try:
+        return str(UUID(fileuuid))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError("must be a file object or the UUID of a file") from error
 
 
 def _as_named(tasks: object) -> object:
     """Take a list of tasks with names for the object keyed by them."""
     if not isinstance(tasks, list):
         return tasks
-    named = {
-        task.get("name", task.get("tasktype", "")): task
-        for task in tasks
-        if isinstance(task, Mapping)
-    }
-    if len(named) != len(tasks):
+    given = [task for task in tasks if isinstance(task, Mapping)]
+    names = [str(task.get("name", task.get("tasktype", ""))) for task in given]
+    if len(set(names)) != len(tasks):
         raise ValueError("must be an object, or a list in which each task has a name of its own")
-    return named
+    return dict(zip(names, given, strict=True))
 
 
-class NewStub(BaseModel):
+class _Tasks:
+    """Shows the fields of tasks in the JSON Schema of a stubpost, which keeps them as written."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        task = handler(Task.__pydantic_core_schema__)
+        named = {
+            "type": "object",
+            "maxProperties": MAX_TASKS,
+            "propertyNames": {"pattern": TASK_NAME},
+            "additionalProperties": task,
+        }
+        return {"anyOf": [named, {"type": "array", "maxItems": MAX_TASKS, "items": task}]}
+
+
+Attachment = Annotated[
+    str,
+    BeforeValidator(_as_fileuuid),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "uuid"},
+                {
+                    "type": "object",
+                    "properties": {"fileuuid": {"type": "string", "format": "uuid"}},
+                    "required": ["fileuuid"],
+                },
+            ]
+        }
+    ),
+]
+"""The UUID of a file; a file object may be given for it."""
+
+
+class NewStub(Given):
     """A stub to be made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     stubref: str | None = Field(
-        None, pattern=STUBREF, description="Its reference; made up without one."
+        None,
+        pattern=STUBREF,
+        examples=[A_STUBREF],
+        description="Its reference; made up without one.",
     )
     state: str = Field("new", min_length=1, max_length=100, description="Where the process stands.")
     data: dict[str, Any] = Field({}, description="What is known of the process.")
     attachments: list[Attachment] = Field([], max_length=MAX_ATTACHMENTS, description="Its files.")
 
 
-class NewStubpost(BaseModel):
+class NewStubpost(Given):
     """A stubpost to be made; its tasks run one after the other, in their order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     action: str = Field(
-        "post", pattern=TASK_NAME, description="The name of the action that happened."
+        "post",
+        pattern=TASK_NAME,
+        examples=["send_newsletter"],
+        description="The name of the action that happened.",
     )
-    message: str = Field("", max_length=100_000, description="Words for people.")
+    message: str = Field("", max_length=MAX_MESSAGE_CHARACTERS, description="Words for people.")
     data: dict[str, Any] = Field({}, description="What came with the action.")
     attachments: list[Attachment] = Field([], max_length=MAX_ATTACHMENTS, description="Files.")
-    tasks: Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_named)] = Field(
+    tasks: Annotated[dict[str, dict[str, Any]], BeforeValidator(_as_named), _Tasks] = Field(
         {}, max_length=MAX_TASKS, description="Tasks by their names."
     )
 
@@ -73,7 +132,10 @@ class NewTask(Task):
     """A single task to be run, on a stub or on none."""
 
     stubref: str | None = Field(
-        None, pattern=STUBREF, description="The stub on which the finished picture is posted."
+        None,
+        pattern=STUBREF,
+        examples=[A_STUBREF],
+        description="The stub on which the finished picture is posted.",
     )
 
 
@@ -116,6 +178,7 @@ class Stubpost(BaseModel):
     attachments: list[FileObject]
     tasks: dict[str, TaskRecord]
     created: str
+    response_to: str | None = Field(None, description="The task whose picture it shows.")
 
 
 class Stub(BaseModel):
@@ -150,3 +213,8 @@ class Progress(BaseModel):
     step: int
     steps: int
     preview: str | None = Field(None, description="A small picture so far, as a data: URL.")
+
+
+def result(record: TaskRecord) -> Result:
+    """Return the result of a task that has ended."""
+    return Result.model_validate(record.model_dump(include=set(Result.model_fields)))

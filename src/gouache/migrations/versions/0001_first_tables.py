@@ -47,8 +47,10 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("attachments", sa.JSON(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("response_to", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["stubref"], ["stubs.stubref"], name=op.f("fk_stubposts_stubref")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_stubposts")),
+        sa.UniqueConstraint("response_to", name=op.f("uq_stubposts_response_to")),
         sa.UniqueConstraint("stubpostuuid", name=op.f("uq_stubposts_stubpostuuid")),
     )
     op.create_index(op.f("ix_stubposts_stubref"), "stubposts", ["stubref"], unique=False)

@@ -1,0 +1,239 @@
+"""Every task is run to its end, whatever dies: DBOS behind four verbs (submit, cancel, status, events).
+
+One try of a task is one workflow of DBOS, on the queue of the task's gateway; its id is
+`{task}.{attempt}`, so it exists once. It is queued inside the transaction of the caller that also
+writes our rows: accepted and queued are the same fact. A try that dies with its worker is begun
+again under the same id; one that fails is followed by the next try, queued by whoever wrote down the
+failure. Only this module and `liveness` know of DBOS.
+
+The ten rules that this keeps, each with what was measured: `docs/durability.md`.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos import error as dbos_errors
+
+from gouache.liveness import Liveness
+from gouache.records import Progress
+from gouache.settings import Gateway
+
+APPLICATION = "gouache"
+VERSION = "1"
+"""Raised on purpose only: tries queued under another version are never begun (rule 2)."""
+
+WORKFLOW = "try"
+STREAM = "progress"
+POLL_SECONDS = 0.2  # DBOS's default of 1 s is the larger part of a short task
+MAX_RECOVERIES = 5
+FORGET_AT_ONCE = 1000
+
+CANCELLED = (
+    dbos_errors.DBOSAwaitedWorkflowCancelledError,
+    dbos_errors.DBOSWorkflowCancelledError,
+)
+
+OnProgress = Callable[[Progress], None]
+Run = Callable[[str, int, OnProgress], Awaitable[None]]
+"""Runs one try of a task to its end and writes down what came of it; raises nothing but bugs."""
+
+
+class Durable:
+    """The queue of tries in one database; `start` makes this process run them."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Run nothing yet."""
+        self._engine = engine
+        self._client = DBOSClient(
+            system_database_engine=engine,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+            retry_connection_errors=False,
+        )
+        self._liveness: Liveness | None = None
+        self._started = False
+        self._running = 0
+
+    def submit(
+        self,
+        connection: sa.Connection,
+        taskuuid: str,
+        *,
+        attempt: int,
+        gateway: str,
+        priority: int,
+        delay_seconds: float = 0,
+    ) -> None:
+        """Queue a try within the caller's transaction; lower priorities come first."""
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": gateway,
+            "workflow_id": workflow_id(taskuuid, attempt),
+            "app_version": VERSION,
+            "priority": priority,
+        }
+        if delay_seconds:
+            options["delay_seconds"] = delay_seconds
+        self._client.enqueue_in_transaction(connection, options, taskuuid, attempt)
+
+    def cancel(self, taskuuid: str, attempt: int) -> None:
+        """Keep a try from beginning, or stop it within a second."""
+        self._client.cancel_workflow(workflow_id(taskuuid, attempt))
+
+    def running(self, taskuuids: Sequence[str] | None = None) -> dict[str, int]:
+        """Return which of these tasks, or of all, are running, and since when (milliseconds)."""
+        if taskuuids is not None and not taskuuids:
+            return {}
+        prefixes = None if taskuuids is None else [f"{taskuuid}." for taskuuid in taskuuids]
+        found = self._client.list_workflows(
+            status="PENDING",
+            name=WORKFLOW,
+            workflow_id_prefix=prefixes,
+            load_input=False,
+            load_output=False,
+        )
+        return {task_of(known.workflow_id): known.dequeued_at or 0 for known in found}
+
+    def given_up(self) -> dict[str, str]:
+        """Return the tasks of the tries that DBOS ended by itself, each with DBOS's word for how."""
+        found = self._client.list_workflows(
+            status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"],
+            name=WORKFLOW,
+            load_input=False,
+            load_output=False,
+        )
+        return {task_of(known.workflow_id): known.status for known in found}
+
+    async def events(self, taskuuid: str, attempt: int) -> AsyncIterator[Progress]:
+        """Yield the progress of one try from its beginning to its end, as it comes."""
+        values = self._client.read_stream_async(
+            workflow_id(taskuuid, attempt), STREAM, polling_interval_sec=POLL_SECONDS
+        )
+        async for value in values:
+            yield Progress.model_validate(value)
+
+    def forget(self, seconds: float) -> int:
+        """Delete DBOS's records of tries that ended longer ago; return how many."""
+        before = datetime.fromtimestamp(time.time() - seconds, UTC).isoformat()
+        found = self._client.list_workflows(
+            status=["SUCCESS", "CANCELLED", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            name=WORKFLOW,
+            completed_before=before,
+            limit=FORGET_AT_ONCE,
+            load_input=False,
+            load_output=False,
+        )
+        ids = [known.workflow_id for known in found]
+        if ids:
+            self._client.delete_workflows(ids)
+        return len(ids)
+
+    def start(self, run: Run, gateways: Mapping[str, Gateway], listen: Sequence[str]) -> None:
+        """Make this process run the tries of the gateways in `listen`; `gateways` are all there are.
+
+        On SQLite no other process may have started: whoever opens the database sees to that.
+        """
+        embedded = self._engine.dialect.name == "sqlite"
+        executor = "local" if embedded else _executor_name()
+        DBOS(
+            config={
+                "name": APPLICATION,
+                "system_database_engine": self._engine,
+                "executor_id": executor,
+                "application_version": VERSION,
+                "serializer": DBOSPortableJSONSerializer(),
+                "log_level": "ERROR",
+                "notification_listener_polling_interval_sec": POLL_SECONDS,
+                "run_migrations": False,
+            }
+        )
+        one_try = DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MAX_RECOVERIES)
+        one_try(self._workflow(run))
+        DBOS.listen_queues(list(listen))
+        self._register(gateways)
+        if not embedded:  # the lock is taken before any work is claimed in this name
+            self._liveness = Liveness(self._engine.url, executor)
+        DBOS.launch()
+        logging.getLogger("dbos").addFilter(_is_news)
+        self._started = True
+        if self._liveness:
+            self._liveness.start()
+
+    def stop(self, seconds: float) -> None:
+        """Stop running tries: those that do not end within `seconds` are begun again by others."""
+        if self._started:
+            wait = int(seconds) if self._running else 0  # DBOS looks once a second only
+            DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait)
+            self._started = False
+        if self._liveness:
+            self._liveness.stop()
+            self._liveness = None
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.destroy()
+
+    def _register(self, gateways: Mapping[str, Gateway]) -> None:
+        """Write the limits of each gateway's queue into the database, where all workers see them."""
+        for name, gateway in gateways.items():
+            self._client.register_queue(
+                name,
+                worker_concurrency=gateway.concurrency,
+                global_concurrency=gateway.total_concurrency,
+                limiter=(
+                    {"limit": gateway.rate_limit, "period": gateway.rate_period_seconds}
+                    if gateway.rate_limit
+                    else None
+                ),
+                polling_interval_sec=POLL_SECONDS,
+                on_conflict="always_update",
+            )
+
+    def _workflow(self, run: Run) -> Callable[[str, int], Coroutine[Any, Any, None]]:
+        """Return the workflow of one try: a step that is interrupted when the try is cancelled."""
+
+        async def one_try(taskuuid: str, attempt: int) -> None:
+            if self._liveness:
+                self._liveness.loop = asyncio.get_running_loop()
+
+            async def step() -> None:
+                await run(taskuuid, attempt, on_progress)
+
+            def on_progress(progress: Progress) -> None:
+                DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
+
+            self._running += 1
+            try:
+                await DBOS.run_step_async({"name": "run", "preemptible": True}, step)
+            finally:
+                self._running -= 1
+
+        return one_try
+
+
+def workflow_id(taskuuid: str, attempt: int) -> str:
+    """Return the id of a try."""
+    return f"{taskuuid}.{attempt}"
+
+
+def task_of(workflow: str) -> str:
+    """Return the task whose try has this id."""
+    return workflow.rpartition(".")[0]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether DBOS tells of more than that a try was cancelled, as it was told to."""
+    return not record.exc_info or not isinstance(record.exc_info[1], CANCELLED)
+
+
+def _executor_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

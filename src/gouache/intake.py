@@ -1,0 +1,158 @@
+"""Taking tasks in: what is wrong is refused by name, what is taken is written down and queued."""
+
+import hashlib
+import json
+import secrets
+import string
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+
+from gouache import files, ledger
+from gouache.contract import FileObject, GenerateImage, Task, read
+from gouache.database import reading, writing
+from gouache.engines import choose_seed
+from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError
+from gouache.gateways import Gateways
+from gouache.records import Attachment
+from gouache.stubs import Stubs
+
+_LETTERS = string.ascii_uppercase + string.digits
+
+
+class Intake:
+    """Checks what is handed in, and writes it down."""
+
+    def __init__(self, engine: sa.Engine, *, gateways: Gateways, stubs: Stubs) -> None:
+        """Take in nothing yet."""
+        self._engine = engine
+        self._gateways = gateways
+        self._stubs = stubs
+
+    def once(
+        self,
+        key: str | None,
+        kind: str,
+        body: BaseModel,
+        write: Callable[[sa.Connection], str],
+    ) -> str:
+        """Write once for each key; return what was written, now or the first time.
+
+        Raises:
+            IdempotencyKeyReused: the key came before with another body.
+        """
+        if key is None:
+            with writing(self._engine) as connection:
+                return write(connection)
+        text = json.dumps([kind, body.model_dump(mode="json")], sort_keys=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        try:
+            with writing(self._engine) as connection:
+                row = ledger.key_row(connection, key)
+                if row is None:
+                    target = write(connection)
+                    ledger.insert_key(connection, key, fingerprint=fingerprint, target=target)
+                    return target
+        except IntegrityError:  # the same key at the same moment, and the other was first
+            with reading(self._engine) as connection:
+                row = ledger.key_row(connection, key)
+            if row is None:
+                raise
+        if row.fingerprint != fingerprint:
+            raise IdempotencyKeyReused(
+                "this idempotency key came before with another request; use a new one",
+                param="Idempotency-Key",
+            )
+        first: str = row.target
+        return first
+
+    def checked(self, task: Task, *, inside: str = "") -> Task:
+        """Return the task; what its gateway does not know or cannot do is refused by name.
+
+        Raises:
+            RequestError: the request is wrong; `param` leads to the field, after `inside`.
+            GatewayNotFound: no gateway has the UUID.
+            UnsupportedByEngine: the gateway cannot do what a field asks for.
+        """
+        path = f"{inside}.params" if inside else "params"
+        request = read(GenerateImage, task.params, inside=path)
+        gateway = self._gateways.find(task.taskapigatewayuuid, inside=inside)
+        self._gateways.check(gateway, request, inside=path)
+        return task
+
+    def named(self, name: str, values: dict[str, Any]) -> Task:
+        """Return the task that a stubpost has under a name, checked.
+
+        Raises:
+            RequestError: it is wrong; `param` leads to the field, as in "tasks.logo.params.size".
+            GatewayNotFound, UnsupportedByEngine: as of `checked`.
+        """
+        inside = f"tasks.{name}"
+        task = read(Task, {"name": name} | values, inside=inside)
+        if task.name != name:
+            message = f"{inside}.name must be the key of the task; leave it out"
+            raise RequestError(message, param=f"{inside}.name")
+        return self.checked(task, inside=inside)
+
+    def accept(
+        self,
+        connection: sa.Connection,
+        task: Task,
+        *,
+        stubref: str | None,
+        stubpostuuid: str | None = None,
+        waiting: bool = False,
+    ) -> str:
+        """Write down a task and queue it, unless it waits for the one before it."""
+        request = read(GenerateImage, task.params)
+        gateway = self._gateways.find(task.taskapigatewayuuid)
+        taskuuid = str(uuid.uuid4())
+        seeded = self._gateways.capabilities(gateway).supports_seed
+        ledger.insert_task(
+            connection,
+            taskuuid=taskuuid,
+            stubref=stubref,
+            stubpostuuid=stubpostuuid,
+            name=task.name,
+            tasktype=task.tasktype,
+            taskapigatewayuuid=str(task.taskapigatewayuuid),
+            gateway=gateway,
+            params=task.params,
+            warnings=[*task.warnings(), *request.warnings()],
+            seed=choose_seed(request) if seeded else None,
+            priority=task.priority,
+            state="waiting" if waiting else "queued",
+        )
+        if not waiting:
+            row = ledger.task_row(connection, taskuuid)
+            assert row is not None  # just inserted
+            self._stubs.queue(connection, row)
+        return taskuuid
+
+    def attachments(
+        self, connection: sa.Connection, attachments: Sequence[Attachment]
+    ) -> list[FileObject]:
+        """Return the file objects of files that are ours, whether named by object or UUID.
+
+        Raises:
+            FileNotFound: one is none of ours.
+        """
+        found = []
+        for i, attachment in enumerate(attachments):
+            fileuuid = attachment if isinstance(attachment, str) else attachment.fileuuid
+            row = files.file_row(connection, fileuuid)
+            if row is None:
+                raise FileNotFound(f"there is no file {fileuuid!r}", param=f"attachments.{i}")
+            found.append(files.file_object(row))
+        return found
+
+
+def new_stubref() -> str:
+    """Return a reference for a new stub: the day, and eight letters and digits nobody can guess."""
+    parts = ["".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(2)]
+    return f"{datetime.now(UTC):%Y-%m-%d}-{'-'.join(parts)}"

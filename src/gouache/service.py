@@ -1,0 +1,387 @@
+"""The use cases: stubs, stubposts, tasks and files; `open_service` puts the parts together.
+
+What a call accepts is stored when it returns, in one transaction: rows and queued work, or nothing.
+With an idempotency key a call happens once; a repetition gets what the first one made.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from gouache import files, ledger
+from gouache.contract import FileDetails
+from gouache.database import SIGNING_KEY, open_database, reading, writing
+from gouache.durable import Durable
+from gouache.errors import (
+    Cancelled,
+    FileNotFound,
+    StubExists,
+    StubpostNotFound,
+    TaskNotCancellable,
+    TaskNotFound,
+)
+from gouache.files import FileStore
+from gouache.gateways import Gateways
+from gouache.intake import Intake, new_stubref
+from gouache.ledger import Row
+from gouache.links import Links
+from gouache.records import (
+    ENDED,
+    NewStub,
+    NewStubpost,
+    NewTask,
+    Page,
+    Progress,
+    Stub,
+    Stubpost,
+    TaskRecord,
+    TaskState,
+)
+from gouache.settings import Settings
+from gouache.stubs import Stubs, failure
+from gouache.views import Views
+from gouache.waiting import Waiting
+from gouache.work import Work
+
+STATE_CHANGE_SECONDS = 0.3
+
+
+class Service:
+    """All that the surfaces may do; safe to call from any thread."""
+
+    def __init__(self, settings: Settings, engine: sa.Engine) -> None:
+        """Put the parts together; nothing runs yet."""
+        self.settings = settings
+        self._engine = engine
+        self._files = FileStore(settings.data_dir / "files")
+        self._gateways = Gateways(settings)
+        self._durable = Durable(engine)
+        self._waiting = Waiting(engine)
+        self._stubs = Stubs(
+            settings,
+            engine,
+            durable=self._durable,
+            gateways=self._gateways,
+            files=self._files,
+        )
+        self._intake = Intake(engine, gateways=self._gateways, stubs=self._stubs)
+        self._work = Work(
+            settings, engine, durable=self._durable, stubs=self._stubs, files=self._files
+        )
+        with reading(engine) as connection:
+            key = ledger.fact(connection, SIGNING_KEY).encode()
+        self._links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
+        self._views = Views(self._durable, self._links)
+
+    # Stubs and stubposts
+
+    def create_stub(self, new: NewStub, *, key: str | None = None) -> Stub:
+        """Make a stub.
+
+        Raises:
+            StubExists: another has the stubref.
+            FileNotFound: an attachment is none of ours.
+            IdempotencyKeyReused: the key came before with another request.
+        """
+
+        def write(connection: sa.Connection) -> str:
+            stubref = new.stubref or new_stubref()
+            if ledger.has_stub(connection, stubref):
+                raise StubExists(f"there is a stub {stubref}", param="stubref")
+            attachments = self._intake.attachments(connection, new.attachments)
+            ledger.insert_stub(
+                connection, stubref, state=new.state, data=new.data, attachments=attachments
+            )
+            return stubref
+
+        return self.stub(self._intake.once(key, "stub", new, write))
+
+    def stub(self, stubref: str) -> Stub:
+        """Return a stub with all its stubposts.
+
+        Raises:
+            StubNotFound: there is none.
+        """
+        with reading(self._engine) as connection:
+            stub = ledger.stub(connection, stubref)
+            rows = ledger.stubpost_rows(connection, stubref)
+            return stub.model_copy(update={"stubposts": self._views.stubposts(connection, rows)})
+
+    def stubs(
+        self, *, state: str | None = None, limit: int = 20, after: str | None = None
+    ) -> Page[Stub]:
+        """Return stubs without their stubposts, newest first.
+
+        Raises:
+            RequestError: `after` comes from no page.
+        """
+        with reading(self._engine) as connection:
+            return ledger.stub_page(connection, state=state, limit=limit, after=after)
+
+    def add_stubpost(self, stubref: str, new: NewStubpost, *, key: str | None = None) -> Stubpost:
+        """Post on a stub; the tasks of the post run one after the other.
+
+        Raises:
+            StubNotFound, FileNotFound, IdempotencyKeyReused
+            RequestError: a task is wrong; `param` leads to the field, as in "tasks.logo.params.size".
+            GatewayNotFound, UnsupportedByEngine: of one of the tasks.
+        """
+
+        def write(connection: sa.Connection) -> str:
+            tasks = [self._intake.named(name, task) for name, task in new.tasks.items()]
+            ledger.lock_stub(connection, stubref)
+            stubpostuuid = str(uuid.uuid4())
+            ledger.insert_stubpost(
+                connection,
+                stubref,
+                stubpostuuid,
+                action=new.action,
+                message=new.message,
+                data=new.data,
+                attachments=self._intake.attachments(connection, new.attachments),
+            )
+            for i, task in enumerate(tasks):
+                self._intake.accept(
+                    connection, task, stubref=stubref, stubpostuuid=stubpostuuid, waiting=i > 0
+                )
+            return stubpostuuid
+
+        return self.stubpost(stubref, self._intake.once(key, f"stubpost of {stubref}", new, write))
+
+    def stubpost(self, stubref: str, stubpostuuid: str) -> Stubpost:
+        """Return one stubpost with its tasks.
+
+        Raises:
+            StubNotFound: there is no such stub.
+            StubpostNotFound: it has no such stubpost.
+        """
+        with reading(self._engine) as connection:
+            ledger.stub(connection, stubref)
+            row = ledger.stubpost_row(connection, stubref, stubpostuuid)
+            if row is None:
+                message = f"the stub {stubref} has no stubpost {stubpostuuid}"
+                raise StubpostNotFound(message, param="stubpostuuid")
+            return self._views.stubposts(connection, [row])[0]
+
+    def stubposts(
+        self, stubref: str, *, limit: int = 20, after: str | None = None
+    ) -> Page[Stubpost]:
+        """Return a stub's stubposts, newest first.
+
+        Raises:
+            StubNotFound: there is no such stub.
+            RequestError: `after` comes from no page.
+        """
+        with reading(self._engine) as connection:
+            ledger.stub(connection, stubref)
+            rows, following = ledger.stubpost_row_page(
+                connection, stubref, limit=limit, after=after
+            )
+            return Page[Stubpost](items=self._views.stubposts(connection, rows), next=following)
+
+    # Tasks
+
+    def submit(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
+        """Accept a single task; when this returns it is stored, and it will be run.
+
+        Raises:
+            StubNotFound, IdempotencyKeyReused
+            RequestError: the request is wrong; `param` leads to the field, as in "params.size".
+            GatewayNotFound: no gateway has the UUID.
+            UnsupportedByEngine: the gateway cannot do what a field asks for.
+        """
+
+        def write(connection: sa.Connection) -> str:
+            task = self._intake.checked(new)
+            if new.stubref:
+                ledger.lock_stub(connection, new.stubref)
+            return self._intake.accept(connection, task, stubref=new.stubref)
+
+        return self.task(self._intake.once(key, "task", new, write))
+
+    def task(self, taskuuid: str) -> TaskRecord:
+        """Return a task and, once it has ended, its result.
+
+        Raises:
+            TaskNotFound: there is none.
+        """
+        with reading(self._engine) as connection:
+            row = ledger.task_row(connection, taskuuid)
+        if row is None:
+            raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
+        return self._views.tasks([row])[0]
+
+    def tasks(
+        self,
+        *,
+        state: TaskState | None = None,
+        stubref: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> Page[TaskRecord]:
+        """Return tasks, newest first.
+
+        Raises:
+            RequestError: `after` comes from no page.
+        """
+        running = list(self._durable.running()) if state in ("queued", "running") else []
+        with reading(self._engine) as connection:
+            rows, following = ledger.task_row_page(
+                connection,
+                state=state,
+                running=running,
+                stubref=stubref,
+                limit=limit,
+                after=after,
+            )
+        return Page[TaskRecord](items=self._views.tasks(rows), next=following)
+
+    def task_counts(self) -> dict[str, int]:
+        """Return how many tasks are in each state."""
+        with reading(self._engine) as connection:
+            return ledger.task_counts(connection)
+
+    def cancel(self, taskuuid: str) -> TaskRecord:
+        """End a task that has not ended; a running one is stopped within a second.
+
+        Raises:
+            TaskNotFound: there is none.
+            TaskNotCancellable: it has ended.
+        """
+        with writing(self._engine) as connection:
+            row = ledger.task_row(connection, taskuuid)
+            if row is None:
+                raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
+            result = failure(row, Cancelled("the task was cancelled"))
+            if not self._stubs.end(connection, row, "cancelled", result):
+                message = f"the task {taskuuid} has ended already: {row.state}"
+                raise TaskNotCancellable(message, param="taskuuid")
+            ended = ledger.task_row(connection, taskuuid)
+        assert ended is not None  # just updated
+        self._durable.cancel(taskuuid, ended.attempts)
+        return self._views.tasks([ended])[0]
+
+    async def wait(self, taskuuids: Sequence[str], seconds: float | None = None) -> bool:
+        """Return whether all the tasks have ended, as soon as they have or `seconds` are over."""
+        return await self._waiting.ended(taskuuids, seconds)
+
+    async def events(self, taskuuid: str) -> AsyncIterator[TaskRecord | Progress]:
+        """Yield the task, then its progress, and the task again at each change, to its end.
+
+        Raises:
+            TaskNotFound: there is none.
+        """
+        record = await asyncio.to_thread(self.task, taskuuid)
+        yield record
+        while record.state not in ENDED:
+            if record.state != "waiting":
+                async for progress in self._durable.events(taskuuid, record.attempts):
+                    if record.state == "queued":
+                        record = await asyncio.to_thread(self.task, taskuuid)
+                        yield record
+                    yield progress
+            seen = record
+            while (record.state, record.attempts) == (seen.state, seen.attempts):
+                await asyncio.sleep(STATE_CHANGE_SECONDS)
+                record = await asyncio.to_thread(self.task, taskuuid)
+            yield record
+
+    # Files
+
+    def file(self, fileuuid: str) -> FileDetails:
+        """Return what is known of a file.
+
+        Raises:
+            FileNotFound: there is none, or it was deleted.
+        """
+        return files.file_details(self._file_row(fileuuid))
+
+    def file_path(self, fileuuid: str) -> Path:
+        """Return where a file's bytes are.
+
+        Raises:
+            FileNotFound: as of `file`.
+        """
+        return self._files.path(self._file_row(fileuuid).stored)
+
+    def delete_file(self, fileuuid: str) -> None:
+        """Delete a file for good; records that name it are kept.
+
+        Raises:
+            FileNotFound: as of `file`.
+            StorageError: it could not be deleted.
+        """
+        row = self._file_row(fileuuid)
+        with writing(self._engine) as connection:
+            files.delete_file(connection, fileuuid)
+        self._files.delete(row.stored)
+
+    def file_url(self, fileuuid: str) -> str:
+        """Return a link to a file that anybody may follow until it expires."""
+        return self._links.url(fileuuid)
+
+    def check_link(self, fileuuid: str, expires: str, signature: str) -> None:
+        """Refuse a link that is not ours, was altered or has expired.
+
+        Raises:
+            LinkRefused: it is.
+        """
+        self._links.check(fileuuid, expires, signature)
+
+    # Work
+
+    def start(self, gateways: Sequence[str] | None = None) -> None:
+        """Begin to run tasks, of these gateways or of all.
+
+        Raises:
+            AlreadyRunning: on SQLite, another process runs them.
+            SettingsError: there is no such gateway.
+        """
+        self._work.start(gateways)
+
+    def stop(self) -> None:
+        """Run no more tasks; those that are running end within `stop_seconds` or are handed back."""
+        self._work.stop()
+
+    def orphans(self) -> list[Path]:
+        """Return stored files that no row points to and no running task is about to."""
+        return self._work.orphans()
+
+    def missing(self) -> list[str]:
+        """Return the files that have a row and are gone."""
+        return self._work.missing()
+
+    def sweep(self) -> list[Path]:
+        """Delete the orphans; return them."""
+        return self._work.sweep()
+
+    def close(self) -> None:
+        """Stop, and let go of the database."""
+        self.stop()
+        self._durable.close()
+        self._engine.dispose()
+
+    def _file_row(self, fileuuid: str) -> Row:
+        with reading(self._engine) as connection:
+            row = files.file_row(connection, fileuuid)
+        if row is None:
+            raise FileNotFound(f"there is no file {fileuuid}", param="fileuuid")
+        return row
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Service]:
+    """Yield the service, on a database and folders that are made where they are missing.
+
+    Raises:
+        DatabaseUnavailable, StorageError, SettingsError
+    """
+    service = Service(settings, open_database(settings.database))
+    try:
+        yield service
+    finally:
+        service.close()
