@@ -6,8 +6,13 @@ from collections.abc import Sequence
 import typer
 
 from gouache import __version__
+from gouache.commands.doctor import doctor
 from gouache.commands.generate import generate
 from gouache.commands.models import models
+from gouache.commands.run import run
+from gouache.commands.serving import serve, worker
+from gouache.commands.stubs import stubs
+from gouache.commands.tasks import cancel, tasks
 
 FLAGS = ("--open", "--json", "--help")
 
@@ -19,6 +24,13 @@ app = typer.Typer(
     help="Pictures from words, drawn by a small model of its own on an ordinary processor.",
 )
 app.command(no_args_is_help=True)(generate)
+app.command(no_args_is_help=True)(run)
+app.command()(serve)
+app.command()(worker)
+app.command()(stubs)
+app.command()(tasks)
+app.command(no_args_is_help=True)(cancel)
+app.command()(doctor)
 app.command()(models)
 
 

@@ -3,6 +3,8 @@
 A character cell holds two pixels: the upper half block in one colour over a ground of another.
 """
 
+import base64
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +14,13 @@ from PIL import Image
 from rich.color import Color
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.style import Style
 from rich.text import Text
 
 from gouache.engines import OnStep, Pixels, Step
+from gouache.records import Progress
 
 PREVIEW_COLUMNS = 48
 
@@ -44,7 +48,7 @@ def drawing_shown(console: Console) -> Iterator[OnStep | None]:
     if not console.is_terminal:
         yield None
         return
-    progress = Progress(
+    progress = Bar(
         TextColumn("drawing"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -63,6 +67,15 @@ def drawing_shown(console: Console) -> Iterator[OnStep | None]:
             live.update(shown)
 
         yield on_step
+
+
+def step_of(progress: Progress) -> Step:
+    """Return the step that the progress of a stored task tells of."""
+    preview = None
+    if progress.preview is not None:
+        data = base64.b64decode(progress.preview.partition(",")[2])
+        preview = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    return Step(progress.step, progress.steps, preview)
 
 
 def can_preview(console: Console) -> bool:

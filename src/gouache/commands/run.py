@@ -1,0 +1,188 @@
+"""`gouache run`: one task to its end, through the same durable service as everything else.
+
+This process executes the task, unless another one already executes on the same data folder: then it
+waits for that one, and takes over should it go.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from gouache.commands.options import DataDir
+from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
+from gouache.commands.stopping import stop_asked
+from gouache.contract import FIRST, LAST, Result, read
+from gouache.errors import AlreadyRunning, RequestError, TaskNotCancellable
+from gouache.records import ENDED, NewTask, Progress, TaskRecord, result
+from gouache.settings import Settings, read_settings
+from gouache.terminal import drawing_shown, step_of
+
+if TYPE_CHECKING:
+    from gouache.service import Service
+
+TAKE_OVER_SECONDS = 2.0
+
+
+def run(
+    file: Annotated[str, typer.Argument(help="The task as JSON; - reads it from standard input.")],
+    data_dir: DataDir = None,
+    priority: Annotated[
+        int | None, typer.Option(help=f"{FIRST} to {LAST}; lower numbers are drawn first.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="An idempotency key: the same key again prints the first result."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Cancel the task after so many seconds.")
+    ] = None,
+) -> None:
+    """Run a task to its end and print its result as JSON."""
+    with errors_shown(as_json=True, as_sentence=True):
+        settings = read_settings(data_dir=data_dir)
+        task = _read_task(file, priority, settings)
+        end = _run(settings, task, key, timeout)
+    if end.error:
+        say_error(end.error.message)
+        raise typer.Exit(exit_code_of(end.error.code))
+
+
+def read_json(data: bytes, *, inside: str) -> object:
+    """Return the value that UTF-8 text of JSON stands for; `inside` names it, for the error.
+
+    Raises:
+        RequestError: it is not UTF-8, not JSON, or nested too deep.
+    """
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{inside} is not UTF-8 at byte {error.start}", param=inside) from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise RequestError(f"{inside} is not JSON: {error.msg}, {where}", param=inside) from error
+    except ValueError as error:
+        raise RequestError(f"{inside} is not JSON: {error}", param=inside) from error
+    except RecursionError as error:
+        raise RequestError(f"{inside} is nested too deep", param=inside) from error
+
+
+def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
+    """Return the task in a file, with the priority of the option where one is given."""
+    name = "standard input" if file == "-" else file
+    most = settings.max_body_bytes
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read(most + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                data = opened.read(most + 1)
+    except OSError as error:
+        message = f"{name} could not be read: {error.strerror}"
+        raise RequestError(message, param="file") from error
+    if len(data) > most:
+        raise RequestError(f"{name} is larger than {most:,} bytes (max_body_bytes)", param="file")
+    values = read_json(data, inside=name)
+    if not isinstance(values, dict):
+        raise RequestError(f"{name} must hold one task, a JSON object", param="file")
+    return read(NewTask, values if priority is None else values | {"priority": priority})
+
+
+def _run(settings: Settings, task: NewTask, key: str | None, timeout: float | None) -> Result:
+    """Run the task; print its envelope before the service stops, which may take a moment."""
+    from gouache.service import open_service
+
+    stop = asyncio.Event()
+    with open_service(settings) as service, asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        with stop_asked(lambda number: _set(loop, stop)):
+            record = service.submit(task, key=key)
+            if record.state not in ENDED:
+                here = _started(service)
+                record = runner.run(
+                    _to_its_end(service, record.taskuuid, stop, timeout=timeout, here=here)
+                )
+            envelope = result(record)
+            print_json(envelope.as_json())
+            _say_where(service, envelope)
+            service.stop()
+    return envelope
+
+
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(event.set)  # which wakes the loop
+
+
+async def _to_its_end(
+    service: "Service", taskuuid: str, stop: asyncio.Event, *, timeout: float | None, here: bool
+) -> TaskRecord:
+    """Wait until the task has ended; cancel it when asked to stop or after `timeout`.
+
+    `here` says whether this process executes; where not, it does once it can.
+    """
+    console = Console(stderr=True, highlight=False)
+    showing = asyncio.create_task(_shown(service.events(taskuuid), console))
+    asked = asyncio.create_task(stop.wait())
+    taking_over = None
+    if not here:
+        console.print("Another process executes on this data folder; waiting for it.")
+        taking_over = asyncio.create_task(_take_over(service))
+    await asyncio.wait({showing, asked}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    if not showing.done():
+        why = "asked to" if stop.is_set() else f"not done within {timeout:g} s"
+        console.print(f"Stopping the task: {why}.")
+        with suppress(TaskNotCancellable):
+            await asyncio.to_thread(service.cancel, taskuuid)
+    record = await showing
+    asked.cancel()
+    if taking_over:
+        taking_over.cancel()
+    return record
+
+
+async def _take_over(service: "Service") -> None:
+    """Make this process execute as soon as no other one does."""
+    while not await asyncio.to_thread(_started, service):
+        await asyncio.sleep(TAKE_OVER_SECONDS)
+
+
+def _started(service: "Service") -> bool:
+    """Make this process execute, or return False where another one does."""
+    try:
+        service.start()
+    except AlreadyRunning:
+        return False
+    return True
+
+
+async def _shown(events: AsyncIterator[Progress | TaskRecord], console: Console) -> TaskRecord:
+    """Show the progress where somebody watches; return the task once it has ended."""
+    record: TaskRecord | None = None
+    with drawing_shown(console) as on_step:
+        async for event in events:
+            if isinstance(event, TaskRecord):
+                record = event
+            elif on_step:
+                on_step(step_of(event))
+    assert record is not None, "events end with the ended task"
+    return record
+
+
+def _say_where(service: "Service", end: Result) -> None:
+    """Say where the picture is, and what whoever wrote the task should know."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    for warning in end.warnings:
+        console.print(f"Warning: {warning}")
+    if end.payload.image:
+        path = service.file_path(end.payload.image.fileuuid)
+        console.print(f"The picture is {path}")
