@@ -74,7 +74,7 @@ SIDEWAYS = {
     "files": {"database", "images", "ledger"},
     "ledger": {"database"},
     "migrations": {"database"},
-    "records": {"contract", "errors"},
+    "records": {"contract", "given"},
     "intake": {"stubs"},
     "service": {"intake", "stubs", "views", "work"},
     "work": {"stubs"},

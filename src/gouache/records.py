@@ -41,8 +41,8 @@ def _as_fileuuid(attachment: object) -> str:
         return attachment.fileuuid
     fileuuid = attachment.get("fileuuid") if isinstance(attachment, Mapping) else attachment
     try:
-        return str(UUID(fileuuid))
-    except (ValueError, TypeError, AttributeError) as error:
+        return str(UUID(str(fileuuid)))
+    except ValueError as error:
         raise ValueError("must be a file object or the UUID of a file") from error
 
 
