@@ -174,17 +174,21 @@ def _print(report: Report) -> None:
     for title, found in report.sections.items():
         console.print(f"[bold]{title.capitalize()}[/bold]")
         for name, value in found.items():
-            console.print(f"  {name.replace('_', ' '):20}  {escape(_shown(name, value))}")
+            console.print(f"  {_label(name):20}  {escape(_shown(name, value))}")
     for problem in report.problems:
         console.print(f"[red]Problem:[/red] {escape(problem)}")
     if not report.problems:
         console.print("[green]All is well.[/green]")
 
 
+def _label(name: str) -> str:
+    return {"free_bytes": "free", "made": "there"}.get(name, name.replace("_", " "))
+
+
 def _shown(name: str, value: Any) -> str:
     match value:
         case {"value": shown, "source": source}:
-            return f"{shown}  ({source})"
+            return f"{shown or '(empty)'}  ({source})"
         case dict():
             return ", ".join(f"{count} {state}" for state, count in value.items()) or "none"
         case list():

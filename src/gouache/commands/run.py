@@ -15,11 +15,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from gouache import images
 from gouache.commands.options import DataDir
 from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
 from gouache.commands.stopping import stop_asked
-from gouache.contract import FIRST, LAST, Result, read
-from gouache.errors import AlreadyRunning, RequestError, TaskNotCancellable
+from gouache.contract import FIRST, LAST, GenerateImage, Result, read
+from gouache.errors import (
+    AlreadyRunning,
+    FileNotFound,
+    RequestError,
+    StorageError,
+    TaskNotCancellable,
+)
 from gouache.records import ENDED, NewTask, Progress, TaskRecord, result
 from gouache.settings import Settings, read_settings
 from gouache.terminal import drawing_shown, step_of
@@ -40,6 +47,9 @@ def run(
         str | None,
         typer.Option(help="An idempotency key: the same key again prints the first result."),
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Also write the picture to this file or folder.")
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Cancel the task after so many seconds.")
     ] = None,
@@ -48,14 +58,16 @@ def run(
     with errors_shown(as_json=True, as_sentence=True):
         settings = read_settings(data_dir=data_dir)
         task = _read_task(file, priority, settings)
-        end = _run(settings, task, key, timeout)
+        if output is not None:
+            images.check_writable(_place(output, "picture"))
+        end = _run(settings, task, key, timeout=timeout, output=output)
     if end.error:
         say_error(end.error.message)
         raise typer.Exit(exit_code_of(end.error.code))
 
 
-def read_json(data: bytes, *, inside: str) -> object:
-    """Return the value that UTF-8 text of JSON stands for; `inside` names it, for the error.
+def read_json(data: bytes, name: str) -> object:
+    """Return the value that UTF-8 text of JSON stands for; `name` is where it is from.
 
     Raises:
         RequestError: it is not UTF-8, not JSON, or nested too deep.
@@ -67,14 +79,14 @@ def read_json(data: bytes, *, inside: str) -> object:
     try:
         return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
     except UnicodeDecodeError as error:
-        raise RequestError(f"{inside} is not UTF-8 at byte {error.start}", param=inside) from error
+        raise RequestError(f"{name} is not UTF-8 at byte {error.start}", param="file") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise RequestError(f"{inside} is not JSON: {error.msg}, {where}", param=inside) from error
+        raise RequestError(f"{name} is not JSON: {error.msg}, {where}", param="file") from error
     except ValueError as error:
-        raise RequestError(f"{inside} is not JSON: {error}", param=inside) from error
+        raise RequestError(f"{name} is not JSON: {error}", param="file") from error
     except RecursionError as error:
-        raise RequestError(f"{inside} is nested too deep", param=inside) from error
+        raise RequestError(f"{name} is nested too deep", param="file") from error
 
 
 def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
@@ -92,13 +104,22 @@ def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
         raise RequestError(message, param="file") from error
     if len(data) > most:
         raise RequestError(f"{name} is larger than {most:,} bytes (max_body_bytes)", param="file")
-    values = read_json(data, inside=name)
+    values = read_json(data, name)
     if not isinstance(values, dict):
         raise RequestError(f"{name} must hold one task, a JSON object", param="file")
-    return read(NewTask, values if priority is None else values | {"priority": priority})
+    task = read(NewTask, values if priority is None else values | {"priority": priority})
+    read(GenerateImage, task.params, inside="params")  # before a database is made for it
+    return task
 
 
-def _run(settings: Settings, task: NewTask, key: str | None, timeout: float | None) -> Result:
+def _run(
+    settings: Settings,
+    task: NewTask,
+    key: str | None,
+    *,
+    timeout: float | None,
+    output: Path | None,
+) -> Result:
     """Run the task; print its envelope before the service stops, which may take a moment."""
     from gouache.service import open_service
 
@@ -113,8 +134,10 @@ def _run(settings: Settings, task: NewTask, key: str | None, timeout: float | No
                     _to_its_end(service, record.taskuuid, stop, timeout=timeout, here=here)
                 )
             envelope = result(record)
+            if output is not None:
+                _put(service, envelope, output)
             print_json(envelope.as_json())
-            _say_where(service, envelope)
+            _say(service, envelope, output)
             service.stop()
     return envelope
 
@@ -178,11 +201,29 @@ async def _shown(events: AsyncIterator[Progress | TaskRecord], console: Console)
     return record
 
 
-def _say_where(service: "Service", end: Result) -> None:
+def _put(service: "Service", end: Result, output: Path) -> None:
+    """Write the picture of a result to a file or, under its name, into a folder."""
+    if end.payload.image:
+        source = service.file_path(end.payload.image.fileuuid)
+        try:
+            data = source.read_bytes()
+        except OSError as error:
+            raise StorageError(f"{source} could not be read: {error.strerror}") from error
+        images.write_atomically(_place(output, end.payload.image.filename), data)
+
+
+def _place(output: Path, name: str) -> Path:
+    return output / name if output.is_dir() else output
+
+
+def _say(service: "Service", end: Result, output: Path | None) -> None:
     """Say where the picture is, and what whoever wrote the task should know."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for warning in end.warnings:
         console.print(f"Warning: {warning}")
     if end.payload.image:
-        path = service.file_path(end.payload.image.fileuuid)
-        console.print(f"The picture is {path}")
+        with suppress(FileNotFound):  # deleted since the key was used first
+            path = service.file_path(end.payload.image.fileuuid)
+            if output is not None:
+                path = _place(output, end.payload.image.filename)
+            console.print(f"The picture is {path}")

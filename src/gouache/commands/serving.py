@@ -21,7 +21,7 @@ from gouache.errors import SettingsError
 from gouache.settings import Settings, check_exposure, read_settings
 
 BACKLOG = 128
-REQUEST_SECONDS = 2
+REQUEST_SECONDS = 1
 """How long requests in flight have at a stop; those that only wait for a task end with it."""
 
 LOGGING = {
@@ -131,7 +131,7 @@ def _serve(settings: Settings, listener: socket.socket, *, work: bool) -> int:
         with stop_asked(ask):
             if work:
                 service.start()
-            typer.echo(f"Gouache serves {settings.address} (data in {settings.data_dir})", err=True)
+            typer.echo(f"Gouache serves {settings.address}{_data(settings)}", err=True)
             server.run([listener])
             _say_stopping(settings)
             service.stop()
@@ -152,7 +152,7 @@ def _work(settings: Settings, gateways: list[str] | None) -> int:
     with open_service(settings) as service, stop_asked(ask):
         service.start(gateways)
         names = ", ".join(gateways or settings.all_gateways)
-        typer.echo(f"Gouache works for {names} (data in {settings.data_dir})", err=True)
+        typer.echo(f"Gouache works for {names}{_data(settings)}", err=True)
         asked.wait()
         _say_stopping(settings)
         service.stop()
@@ -184,6 +184,10 @@ def _check_database(settings: Settings, command: str) -> None:
             "to a PostgreSQL database; on SQLite, gouache serve does all the work",
             param="database_url",
         )
+
+
+def _data(settings: Settings) -> str:
+    return f" (data in {settings.data_dir.resolve()}; Ctrl-C stops)"
 
 
 def _say_stopping(settings: Settings) -> None:
