@@ -1,18 +1,93 @@
-"""The request: its fields, limits and refusals."""
+"""The contract: the documented task in, its result out, limits and refusals."""
 
+import json
+import math
+from pathlib import Path
+from uuid import UUID
+
+import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from gouache.contract import GenerateImage, read_request
-from gouache.errors import RequestError
+from gouache.contract import (
+    GenerateImage,
+    Image,
+    ImageData,
+    ImageResponse,
+    Payload,
+    Result,
+    Task,
+    TaskError,
+    read,
+    read_request,
+    resolved,
+)
+from gouache.errors import ContentRefused, RequestError
+from gouache.records import NewTask, schemas
 
+ROOT = Path(__file__).parents[1]
 CAT = "A white cat sitting on a red sports car."
+DOCUMENTED = """{
+  "tasktype": "generate_image",
+  "taskapigatewayuuid": "e366a208-63a2-48ea-af74-e3e0abf703b4",
+  "params": { "prompt": "A white cat sitting on a red sports car." }
+}"""
+NAME = "2024-06-19-XXXX-YRA3_35000afc-2e6f-5fe9-86b5-1490cd426d41_generate_image.png"
+IMAGE = Image(
+    fileuuid="530cabeb-7ce7-57b1-ace3-d3795f4fa5bb",
+    filename=NAME,
+    originalname=NAME,
+    contentType="image/png",
+    revised_prompt="a white cat",
+)
 
 
 def refusal(**params):
     with pytest.raises(RequestError) as caught:
         read_request(params)
     return caught.value
+
+
+def task_refusal(**values):
+    with pytest.raises(RequestError) as caught:
+        read(NewTask, {"tasktype": "generate_image", "params": {"prompt": CAT}} | values)
+    return caught.value
+
+
+def payload(**params):
+    return Payload(
+        request=resolved(read_request({"prompt": CAT} | params)),
+        response=ImageResponse(
+            created=1719985469,
+            model="fake-1",
+            seed=7,
+            data=[ImageData(revised_prompt="a white cat", url="https://x/files/1", image=IMAGE)],
+        ),
+        image=IMAGE,
+    )
+
+
+def failed(error, **params):
+    return Result(
+        success=False,
+        payload=Payload(request=resolved(read_request({"prompt": CAT} | params))),
+        task_duration_ms=12,
+        error=TaskError(**error.as_json()),
+    )
+
+
+def test_the_documented_task_is_read_byte_for_byte():
+    task = read(Task, json.loads(DOCUMENTED))
+    assert task.tasktype == "generate_image"
+    assert task.taskapigatewayuuid == UUID("e366a208-63a2-48ea-af74-e3e0abf703b4")
+    assert task.params == {"prompt": CAT}
+    assert (task.name, task.priority, task.warnings()) == ("generate_image", 100, [])
+    assert DOCUMENTED in (ROOT / "docs" / "contract.md").read_text()
+
+
+def test_a_task_without_a_gateway_goes_to_the_documented_one():
+    task = read(Task, {"tasktype": "generate_image", "params": {}})
+    assert task == read(Task, json.loads(DOCUMENTED) | {"params": {}})
 
 
 def test_a_prompt_alone_is_a_request_and_the_defaults_are_the_documented_ones():
@@ -54,22 +129,35 @@ def test_a_prompt_is_kept_as_it_is_written():
         ({"prompt": ""}, "prompt", "prompt must be 1 to 32,000 characters; this one has 0"),
         ({"prompt": "x" * 32_001}, "prompt", "1 to 32,000 characters; this one has 32,001"),
         ({"prompt": None}, "prompt", "prompt must be text; not None"),
+        ({"prompt": ["cat"]}, "prompt", "prompt must be text; not ['cat']"),
         ({"prompt": "\ud800"}, "prompt", "prompt is not valid Unicode text"),
+        ({"prompt": "a\0b"}, "prompt", "prompt contains a NUL character; take it out"),
         (
             {"prompt": CAT, "size": "512x512"},
             "size",
             "size must be one of 1024x1024, 1024x1792, 1792x1024; not '512x512'",
         ),
+        ({"prompt": CAT, "size": 1024}, "size", "size must be one of 1024x1024"),
         ({"prompt": CAT, "quality": "best"}, "quality", "quality must be one of standard, hd"),
         ({"prompt": CAT, "seed": -1}, "seed", "a whole number from 0 to 4294967295; not -1"),
         ({"prompt": CAT, "seed": 2**32}, "seed", "a whole number from 0 to 4294967295"),
         ({"prompt": CAT, "seed": "7"}, "seed", "a whole number from 0 to 4294967295; not '7'"),
+        ({"prompt": CAT, "seed": 7.0}, "seed", "a whole number from 0 to 4294967295; not 7.0"),
+        ({"prompt": CAT, "seed": True}, "seed", "a whole number from 0 to 4294967295; not True"),
+        ({"prompt": CAT, "seed": math.nan}, "seed", "seed is not a number that JSON can carry"),
+        ({"prompt": CAT, "seed": 10**5000}, "seed", "seed is not a number that JSON can carry"),
         ({"prompt": CAT, "model": ""}, "model", "model must be 1 to 200 characters"),
         ({"prompt": CAT, "filename": "x" * 1001}, "filename", "filename must be 1 to 1,000"),
+        ({"prompt": CAT, "style": ""}, "style", "style must be 1 to 50 characters"),
         (
             {"prompt": CAT, "disable_model_response": 1},
             "disable_model_response",
             'disable_model_response must be true, "true", false or "false"; not 1',
+        ),
+        (
+            {"prompt": CAT, "disable_model_response": "True"},
+            "disable_model_response",
+            'disable_model_response must be true, "true", false or "false"; not \'True\'',
         ),
     ],
 )
@@ -108,6 +196,149 @@ def test_an_unknown_field_is_kept_and_named_with_the_field_it_resembles():
     ]
 
 
+def test_an_unknown_field_of_a_task_is_kept_and_named_with_the_field_it_resembles():
+    task = read(NewTask, json.loads(DOCUMENTED) | {"priorty": 1, "x" * 500: 2})
+    assert task.model_extra["priorty"] == 1
+    typo, long = task.warnings()
+    assert typo == "'priorty' is not a field of a task and was ignored; did you mean priority?"
+    assert len(long) < 120
+
+
+@pytest.mark.parametrize(
+    ("values", "param", "message"),
+    [
+        ({"tasktype": "generate_pdf"}, "tasktype", "must be one of generate_image; not 'generate_"),
+        ({"taskapigatewayuuid": "e366"}, "taskapigatewayuuid", "must be a UUID; not 'e366'"),
+        ({"taskapigatewayuuid": 7}, "taskapigatewayuuid", "taskapigatewayuuid must be a UUID"),
+        ({"params": "a cat"}, "params", "params must be an object; not 'a cat'"),
+        ({"params": None}, "params", "params must be an object; not None"),
+        ({"params": {"prompt": "\0"}}, "params.prompt", "params.prompt contains a NUL character"),
+        ({"name": "9 lives"}, "name", "like generate_image; not '9 lives'"),
+        ({"name": "logo\n"}, "name", "name must match"),
+        ({"priority": 0}, "priority", "priority must be a whole number from 1 to 1000; not 0"),
+        ({"priority": 1.5}, "priority", "priority must be a whole number from 1 to 1000; not 1.5"),
+        ({"priority": False}, "priority", "priority must be a whole number from 1 to 1000"),
+        ({"stubref": "2024"}, "stubref", "like 2024-06-19-XXXX-YRA3; not '2024'"),
+        ({"stubref": "2024-06-19-XXXX-YRa3"}, "stubref", "stubref must match"),
+        ({"stubref": "٢٠٢٤-06-19-XXXX-YRA3"}, "stubref", "stubref must match"),
+        ({"conditions": ["stub.data.vip"]}, "conditions", "is not supported by this version"),
+        ({"conditions": "stub.data.vip"}, "conditions", "leave it out"),
+    ],
+)
+def test_a_bad_field_of_a_task_is_refused_by_name_with_what_is_allowed(values, param, message):
+    error = task_refusal(**values)
+    assert (error.param, error.status) == (param, 400)
+    assert message in error.message
+
+
+def test_conditions_are_refused_from_python_too():
+    with pytest.raises(ValidationError, match="conditions"):
+        Task(tasktype="generate_image", params={"prompt": CAT}, conditions=["false"])
+
+
+def test_a_task_without_its_fields_is_refused_with_each():
+    with pytest.raises(RequestError) as caught:
+        read(Task, {}, inside="tasks.logo")
+    assert caught.value.param == "tasks.logo.tasktype"
+    assert caught.value.message == "tasks.logo.tasktype is required; tasks.logo.params is required"
+
+
+def test_the_request_is_echoed_with_its_defaults():
+    assert resolved(read_request({"prompt": CAT})) == {
+        "prompt": CAT,
+        "size": "1024x1024",
+        "model": "dall-e-3",
+        "quality": "standard",
+        "n": 1,
+    }
+
+
+def test_the_request_is_echoed_with_what_else_was_given_but_n_is_1():
+    given = {"filename": "cat.png", "disable_model_response": "true", "colour": ["red"], "n": 4}
+    echoed = resolved(read_request({"prompt": CAT, "seed": None} | given))
+    assert echoed == resolved(read_request({"prompt": CAT})) | {
+        "filename": "cat.png",
+        "disable_model_response": True,
+        "colour": ["red"],
+    }
+
+
+def test_a_result_has_the_documented_envelope():
+    envelope = Result(success=True, payload=payload(), task_duration_ms=4211).as_json()
+    image = envelope["payload"]["image"]
+    assert envelope == {
+        "success": True,
+        "payload": {
+            "request": resolved(read_request({"prompt": CAT})),
+            "response": {
+                "created": 1719985469,
+                "model": "fake-1",
+                "seed": 7,
+                "unresolved": [],
+                "data": [
+                    {"revised_prompt": "a white cat", "url": "https://x/files/1", "image": image}
+                ],
+            },
+            "image": image,
+        },
+        "task_duration_ms": 4211,
+        "warnings": [],
+    }
+    assert image == {
+        "filename": NAME,
+        "originalname": NAME,
+        "fileuuid": "530cabeb-7ce7-57b1-ace3-d3795f4fa5bb",
+        "contentType": "image/png",
+        "revised_prompt": "a white cat",
+    }
+
+
+def test_the_picture_is_the_same_at_both_its_paths():
+    other = IMAGE.model_copy(update={"filename": "other.png"})
+    for image in (other, None):
+        with pytest.raises(ValidationError, match="image is the one in the response's data"):
+            Payload(request={}, response=payload().response, image=image)
+    with pytest.raises(ValidationError, match="image is the one in the response's data"):
+        Payload(request={}, image=IMAGE)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_response_has_one_picture(count):
+    data = payload().response.data * count
+    with pytest.raises(ValidationError):
+        ImageResponse(created=1, model="fake-1", seed=7, data=data)
+
+
+def test_a_failed_task_says_why_and_keeps_the_request():
+    envelope = failed(ContentRefused("draw something else", param="prompt"), size="1024x1792")
+    assert envelope.as_json() == {
+        "success": False,
+        "payload": {"request": resolved(read_request({"prompt": CAT, "size": "1024x1792"}))},
+        "task_duration_ms": 12,
+        "error": {
+            "code": "content_refused",
+            "message": "draw something else",
+            "type": "engine_error",
+            "param": "prompt",
+            "retryable": False,
+        },
+        "warnings": [],
+    }
+    assert failed(ContentRefused("no")).as_json()["error"]["param"] is None
+
+
+def test_a_result_is_a_success_or_a_failure():
+    error = failed(ContentRefused("no")).error
+    for success, asked, why in (
+        (True, payload(), error),
+        (False, payload(), None),
+        (True, failed(ContentRefused("no")).payload, None),
+        (False, failed(ContentRefused("no")).payload, None),
+    ):
+        with pytest.raises(ValidationError, match="succeeded"):
+            Result(success=success, payload=asked, task_duration_ms=1, error=why)
+
+
 def test_a_request_cannot_be_changed():
     with pytest.raises(ValidationError):
         read_request({"prompt": CAT}).prompt = "a dog"
@@ -116,3 +347,43 @@ def test_a_request_cannot_be_changed():
 def test_a_request_survives_json():
     request = read_request({"prompt": "\U0001f98a", "seed": 3, "style": "flat", "extra": [1]})
     assert GenerateImage.model_validate_json(request.model_dump_json()) == request
+
+
+def test_the_committed_schemas_are_those_of_the_models():
+    folder = ROOT / "docs" / "schema"
+    committed = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    assert committed == schemas()
+    assert committed.keys() == {"task", "result", "stub", "stubpost"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        json.loads(DOCUMENTED),
+        {"tasktype": "generate_image", "params": {"prompt": CAT, "disable_model_response": "true"}},
+        {"tasktype": "generate_image", "params": {"prompt": CAT, "seed": 1.5}},
+        {"tasktype": "generate_image", "params": {"prompt": CAT, "size": "big"}},
+        {"tasktype": "generate_image", "params": {"prompt": CAT, "disable_model_response": "yes"}},
+        {"tasktype": "generate_image", "params": {}},
+        {"tasktype": "generate_image", "params": {"prompt": CAT}, "stubref": "2024"},
+        {"tasktype": "generate_image", "params": {"prompt": CAT, "colour": "red"}, "more": 1},
+    ],
+)
+def test_the_schema_of_a_task_takes_what_we_take(values):
+    try:
+        read_request(read(NewTask, values).params)
+        taken = True
+    except RequestError:
+        taken = False
+    assert jsonschema_rs.is_valid(schemas()["task"], values) is taken
+
+
+def test_results_are_as_their_schema_says():
+    schema = schemas()["result"]
+    for result in (
+        Result(success=True, payload=payload(filename="x"), task_duration_ms=1, warnings=["w"]),
+        failed(ContentRefused("no")),
+    ):
+        jsonschema_rs.validate(schema, result.as_json())
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(schema, {"success": True})

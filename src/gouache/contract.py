@@ -218,11 +218,11 @@ class TaskError(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: str
-    message: str
-    type: str
-    param: str | None = None
-    retryable: bool
+    code: str = Field(description="Which error, for machines.")
+    message: str = Field(description="What to do, for people.")
+    type: str = Field(description="The branch of the tree of errors.")
+    param: str | None = Field(None, description="The field it is about, if any.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
 
 
 class Result(BaseModel):
@@ -230,8 +230,8 @@ class Result(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    success: bool
-    payload: Payload
+    success: bool = Field(description="Whether there is a picture.")
+    payload: Payload = Field(description="What was asked for, and what came of it.")
     task_duration_ms: int = Field(description="From the first start to the end.")
     error: TaskError | None = Field(None, description="Missing where the task succeeded.")
     warnings: list[str] = Field([], description="Sentences for whoever wrote the task.")

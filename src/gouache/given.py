@@ -164,7 +164,7 @@ def _demand(details: ErrorDetails, field: FieldInfo | None) -> str:
     kind, given, context = details["type"], details["input"], details.get("ctx", {})
     if kind in _DEMANDS:
         return _DEMANDS[kind]
-    limits = _limits(field) | context
+    limits = context | _limits(field)
     match kind:
         case "literal_error":
             allowed = ", ".join(re.findall(r"'([^']*)'", context["expected"]))
@@ -174,10 +174,11 @@ def _demand(details: ErrorDetails, field: FieldInfo | None) -> str:
             wanted = f"{low:,} to {high:,}" if high else f"at least {low:,}"
             return f"must be {wanted} characters; this one has {len(given):,}"
         case "too_short" | "too_long":
-            low, high = limits.get("min_length", 0), limits.get("max_length")
-            wanted = f"at most {high:,}" if high else f"at least {low:,}"
-            items = "characters" if isinstance(given, str) else "items"
-            return f"must have {wanted} {items}; this one has {context['actual_length']:,}"
+            wanted = f"at most {limits.get('max_length')}"
+            if kind == "too_short":
+                wanted = f"at least {limits.get('min_length')}"
+            items = "items" if isinstance(given, Mapping | list) else "characters"
+            return f"must have {wanted} {items}; this one has {len(given):,}"
         case "string_pattern_mismatch":
             like = f", like {field.examples[0]}" if field and field.examples else ""
             return f"must match {context['pattern']}{like}"
@@ -186,7 +187,8 @@ def _demand(details: ErrorDetails, field: FieldInfo | None) -> str:
         case "unkept":
             return details["msg"]
     if kind.startswith(("int_", "float_", "greater_", "less_", "finite_")):
-        return f"must be a {'number' if 'float' in str(field) else 'whole number'}{_range(limits)}"
+        whole = "" if field and "float" in str(field.annotation) else "whole "
+        return f"must be a {whole}number{_range(limits)}"
     return f"is refused: {details['msg']}"
 
 

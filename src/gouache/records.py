@@ -144,25 +144,25 @@ class TaskRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    taskuuid: str
-    name: str
-    tasktype: str
-    taskapigatewayuuid: str
+    taskuuid: str = Field(description="Its UUID.")
+    name: str = Field(description="Its name on the stubpost.")
+    tasktype: str = Field(description="What is done.")
+    taskapigatewayuuid: str = Field(description="The gateway that does it.")
     gateway: str = Field(description="The name of the gateway's row.")
-    params: dict[str, Any]
-    priority: int
-    state: TaskState
+    params: dict[str, Any] = Field(description="The request as it was handed in.")
+    priority: int = Field(description="Lower numbers are drawn first.")
+    state: TaskState = Field(description="How far it is.")
     attempts: int = Field(description="How often it was begun because of a failure, and the first.")
-    stubref: str | None = None
-    stubpostuuid: str | None = None
-    created: str
-    started: str | None = None
-    ended: str | None = None
+    stubref: str | None = Field(None, description="Its stub, if it has one.")
+    stubpostuuid: str | None = Field(None, description="The stubpost it came with, if any.")
+    created: str = Field(description="When it was accepted.")
+    started: str | None = Field(None, description="When it was first begun.")
+    ended: str | None = Field(None, description="When it ended.")
     success: bool | None = Field(None, description="Missing until the end, as what follows.")
-    payload: Payload | None = None
-    task_duration_ms: int | None = None
-    error: TaskError | None = None
-    warnings: list[str] = []
+    payload: Payload | None = Field(None, description="As of a result.")
+    task_duration_ms: int | None = Field(None, description="As of a result.")
+    error: TaskError | None = Field(None, description="As of a result.")
+    warnings: list[str] = Field([], description="As of a result.")
 
 
 class Stubpost(BaseModel):
@@ -170,14 +170,14 @@ class Stubpost(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    stubpostuuid: str
-    stubref: str
-    action: str
-    message: str
-    data: dict[str, Any]
-    attachments: list[FileObject]
-    tasks: dict[str, TaskRecord]
-    created: str
+    stubpostuuid: str = Field(description="Its UUID.")
+    stubref: str = Field(description="The stub it is on.")
+    action: str = Field(description="The name of the action that happened.")
+    message: str = Field(description="Words for people.")
+    data: dict[str, Any] = Field(description="What came with the action.")
+    attachments: list[FileObject] = Field(description="Its files.")
+    tasks: dict[str, TaskRecord] = Field(description="Its tasks by their names, in their order.")
+    created: str = Field(description="When it was posted.")
     response_to: str | None = Field(None, description="The task whose picture it shows.")
 
 
@@ -186,12 +186,12 @@ class Stub(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    stubref: str
-    state: str
-    data: dict[str, Any]
-    attachments: list[FileObject]
-    created: str
-    updated: str
+    stubref: str = Field(description="Its reference.")
+    state: str = Field(description="Where the process stands.")
+    data: dict[str, Any] = Field(description="What is known of the process.")
+    attachments: list[FileObject] = Field(description="Its files.")
+    created: str = Field(description="When it was made.")
+    updated: str = Field(description="When something was last posted or changed.")
     stubposts: list[Stubpost] = Field([], description="Left out of lists.")
 
 
@@ -200,7 +200,7 @@ class Page(BaseModel, Generic[Item]):
 
     model_config = ConfigDict(frozen=True)
 
-    items: list[Item]
+    items: list[Item] = Field(description="This part.")
     next: str | None = Field(None, description="Given as `after`, leads to the following part.")
 
 
@@ -209,12 +209,24 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    attempt: int
-    step: int
-    steps: int
+    attempt: int = Field(description="Which try this is, from 1.")
+    step: int = Field(description="Steps done.")
+    steps: int = Field(description="Steps in all.")
     preview: str | None = Field(None, description="A small picture so far, as a data: URL.")
 
 
 def result(record: TaskRecord) -> Result:
     """Return the result of a task that has ended."""
     return Result.model_validate(record.model_dump(include=set(Result.model_fields)))
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schemas of `docs/schema/` by their names."""
+    models: dict[str, type[BaseModel]] = {
+        "task": NewTask,
+        "result": Result,
+        "stub": Stub,
+        "stubpost": Stubpost,
+    }
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {name: dialect | model.model_json_schema() for name, model in models.items()}
