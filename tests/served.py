@@ -1,5 +1,6 @@
 """A real server for tests: uvicorn on a free port of this machine, the fake engine, a folder of its own."""
 
+import os
 import socket
 import threading
 import time
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
+import pytest
 import uvicorn
 
 from gouache.service import Service, open_service
@@ -31,7 +33,7 @@ class Served:
 @contextmanager
 def served(data_dir, *, start=True, **settings):
     """Yield a server; its tasks are run where `start` is true."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with without_settings(data_dir), socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         given = {"engine": "fake", "data_dir": data_dir, "port": port} | settings
         with open_service(Settings(**given)) as service:
@@ -39,6 +41,17 @@ def served(data_dir, *, start=True, **settings):
                 service.start()
             with running(create_app(service), listener):
                 yield Served(service, f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def without_settings(folder):
+    """Hide the settings of whoever runs the tests, for fixtures that outlive a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("GOUACHE_"):
+                patch.delenv(name)
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        yield
 
 
 @contextmanager

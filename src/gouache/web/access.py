@@ -114,7 +114,7 @@ def _name(host: str) -> str | None:
 
 def _is_link(scope: Scope) -> bool:
     """Whether a file is asked for by a signed link; its route checks the signature."""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     reads = scope["method"] in ("GET", "HEAD")
     return reads and scope["path"].startswith(FILES) and "signature" in query
 

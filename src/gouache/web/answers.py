@@ -61,9 +61,11 @@ async def _gone(request: Request) -> None:
 
 
 def _complete(content: dict[str, Any]) -> None:
-    """Put the `param` of each task's error back, where it is null."""
+    """Put the `param` of each task's error back where it is null; leave stubposts out of lists."""
     if "error" in content:
         content["error"].setdefault("param", None)
+    for item in content.get("items", ()):
+        item.pop("stubposts", None)
     parts = (*content.get("items", ()), *content.get("stubposts", ()))
     for part in (*parts, *content.get("tasks", {}).values()):
         _complete(part)

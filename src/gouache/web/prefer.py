@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterable
 
 MAX_WAIT_SECONDS = 600
+MAX_CHARACTERS = 1000
 
-_PIECE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_PIECE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"|")+')
 _SECONDS = re.compile(r'"([0-9]{1,9})"|([0-9]{1,9})')
 
 
 def wait_seconds(headers: Iterable[str]) -> int | None:
     """Return how long to wait at most, by the `Prefer` headers of a request; None without a wish."""
-    for piece in _PIECE.findall(",".join(headers)):
+    for piece in _PIECE.findall(",".join(headers)[:MAX_CHARACTERS]):
         name, _, value = piece.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":
             found = _SECONDS.fullmatch(value.strip())
