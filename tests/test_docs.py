@@ -1,5 +1,6 @@
 """The prose is run: README commands, promised tests, links, versions."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -11,14 +12,16 @@ from typer.testing import CliRunner
 
 from gouache import __version__
 from gouache.cli import app, separate_prompt
+from gouache.contract import Result, Task, read, read_request
+from gouache.records import NewStubpost
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language, page=README):
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -41,6 +44,17 @@ def test_the_python_of_the_readme_runs(fake_engine, capsys):
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
     assert "(1024, 1024, 3) A red bicycle" in capsys.readouterr().out
+
+
+def test_the_examples_of_the_contract_are_what_we_take_and_give():
+    page = (ROOT / "docs" / "contract.md").read_text()
+    examples = [json.loads(block) for block in blocks("json", page)]
+    task, success, failure, post = examples
+    assert read_request(read(Task, task).params).prompt == success["payload"]["request"]["prompt"]
+    for result in (success, failure):
+        assert Result.model_validate(result).as_json() == result
+    for name, values in read(NewStubpost, post).tasks.items():
+        assert not read_request(read(Task, {"name": name} | values).params).warnings()
 
 
 def test_the_scripts_the_readme_names_are_there():

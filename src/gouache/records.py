@@ -152,7 +152,7 @@ class TaskRecord(BaseModel):
     params: dict[str, Any] = Field(description="The request as it was handed in.")
     priority: int = Field(description="Lower numbers are drawn first.")
     state: TaskState = Field(description="How far it is.")
-    attempts: int = Field(description="How often it was begun because of a failure, and the first.")
+    attempts: int = Field(description="Tries, the present one included.")
     stubref: str | None = Field(None, description="Its stub, if it has one.")
     stubpostuuid: str | None = Field(None, description="The stubpost it came with, if any.")
     created: str = Field(description="When it was accepted.")
