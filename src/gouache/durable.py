@@ -89,15 +89,18 @@ class Durable:
         """Keep a try from beginning, or stop it within a second."""
         self._client.cancel_workflow(workflow_id(taskuuid, attempt))
 
-    def running(self, taskuuids: Sequence[str] | None = None) -> dict[str, int]:
-        """Return which of these tasks, or of all, are running, and since when (milliseconds)."""
-        if taskuuids is not None and not taskuuids:
+    def running(self, tries: Sequence[tuple[str, int]] | None = None) -> dict[str, int]:
+        """Return which tasks are running, and since when (milliseconds).
+
+        With `tries`, pairs of task and attempt, only those are looked at.
+        """
+        ids = None if tries is None else [workflow_id(*one) for one in tries]
+        if ids == []:
             return {}
-        prefixes = None if taskuuids is None else [f"{taskuuid}." for taskuuid in taskuuids]
         found = self._client.list_workflows(
+            workflow_ids=ids,
             status="PENDING",
             name=WORKFLOW,
-            workflow_id_prefix=prefixes,
             load_input=False,
             load_output=False,
         )

@@ -19,6 +19,7 @@ from gouache.database import reading, writing
 from gouache.engines import choose_seed
 from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError
 from gouache.gateways import Gateways
+from gouache.ledger import Row
 from gouache.records import Attachment
 from gouache.stubs import Stubs
 
@@ -107,15 +108,14 @@ class Intake:
         stubref: str | None,
         stubpostuuid: str | None = None,
         waiting: bool = False,
-    ) -> str:
+    ) -> Row:
         """Write down a task and queue it, unless it waits for the one before it."""
         request = read(GenerateImage, task.params)
         gateway = self._gateways.find(task.taskapigatewayuuid)
-        taskuuid = str(uuid.uuid4())
         seeded = self._gateways.capabilities(gateway).supports_seed
-        ledger.insert_task(
+        row = ledger.insert_task(
             connection,
-            taskuuid=taskuuid,
+            taskuuid=str(uuid.uuid4()),
             stubref=stubref,
             stubpostuuid=stubpostuuid,
             name=task.name,
@@ -129,10 +129,8 @@ class Intake:
             state="waiting" if waiting else "queued",
         )
         if not waiting:
-            row = ledger.task_row(connection, taskuuid)
-            assert row is not None  # just inserted
             self._stubs.queue(connection, row)
-        return taskuuid
+        return row
 
     def attachments(
         self, connection: sa.Connection, attachments: Sequence[Attachment]

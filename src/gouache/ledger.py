@@ -172,9 +172,10 @@ def stubpost_record(row: Row, records: Sequence[TaskRecord]) -> Stubpost:
 # Tasks
 
 
-def insert_task(connection: sa.Connection, **values: Any) -> None:
-    """Write down a new task, with the columns that are not about its end."""
-    connection.execute(tasks.insert().values(attempts=1, created=now(), **values))
+def insert_task(connection: sa.Connection, **values: Any) -> Row:
+    """Write down a new task, with the columns that are not about its end; return its row."""
+    query = tasks.insert().values(attempts=1, created=now(), **values)
+    return connection.execute(query.returning(tasks)).one()
 
 
 def task_row(connection: sa.Connection, taskuuid: str, *, lock: bool = False) -> Row | None:
@@ -272,13 +273,15 @@ def end_task(
     return connection.execute(query.values(values)).rowcount == 1
 
 
-def retry_task(connection: sa.Connection, taskuuid: str, *, attempt: int, started: int) -> bool:
-    """Write down that a try failed and another follows; False where this was done before."""
+def retry_task(
+    connection: sa.Connection, taskuuid: str, *, attempt: int, started: int
+) -> Row | None:
+    """Write down that a try failed and another follows; None where this was done before."""
     query = tasks.update().where(
         tasks.c.taskuuid == taskuuid, tasks.c.state == "queued", tasks.c.attempts == attempt
     )
     values = {"attempts": attempt + 1, "started": sa.func.coalesce(tasks.c.started, started)}
-    return connection.execute(query.values(values)).rowcount == 1
+    return connection.execute(query.values(values).returning(tasks)).one_or_none()
 
 
 def queue_next(connection: sa.Connection, stubpostuuid: str) -> Row | None:

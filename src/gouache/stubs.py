@@ -233,9 +233,10 @@ class Stubs:
         )
 
     def _retry(self, connection: sa.Connection, row: Row, wait: float, started: int) -> None:
-        if ledger.retry_task(connection, row.taskuuid, attempt=row.attempts, started=started):
-            following = ledger.task_row(connection, row.taskuuid)
-            assert following is not None  # just updated in this transaction
+        following = ledger.retry_task(
+            connection, row.taskuuid, attempt=row.attempts, started=started
+        )
+        if following is not None:
             self.queue(connection, following, delay_seconds=wait)
 
     def _post_response(self, connection: sa.Connection, row: Row, file: FileObject) -> None:

@@ -31,7 +31,9 @@ class Views:
 
     def tasks(self, rows: Sequence[Row]) -> list[TaskRecord]:
         """Return tasks as they are now, with links that are good from now on."""
-        running = self._durable.running([row.taskuuid for row in rows if row.state == "queued"])
+        running = self._durable.running(
+            [(row.taskuuid, row.attempts) for row in rows if row.state == "queued"]
+        )
         return [
             self._signed(ledger.task_record(row, started=running.get(row.taskuuid))) for row in rows
         ]
