@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gouache.errors import GouacheError
+from gouache.errors import GouacheError, RequestError
 
 UNWELL = 3
 INTERRUPTED = 130
@@ -17,7 +17,10 @@ INTERRUPTED = 130
 
 def exit_code(error: GouacheError | type[GouacheError]) -> int:
     """Return 2 for a request to change, 4 for a file, 130 for a stop, 3 for everything else."""
-    return {499: INTERRUPTED, 507: 4}.get(error.status, 2 if error.status < 500 else UNWELL)
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, RequestError):
+        return 2
+    return {499: INTERRUPTED, 507: 4}.get(kind.status, UNWELL)
 
 
 def exit_code_of(code: str) -> int:
