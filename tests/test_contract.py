@@ -142,7 +142,7 @@ def test_a_prompt_is_kept_as_it_is_written():
         ({"prompt": CAT, "seed": -1}, "seed", "a whole number from 0 to 4294967295; not -1"),
         ({"prompt": CAT, "seed": 2**32}, "seed", "a whole number from 0 to 4294967295"),
         ({"prompt": CAT, "seed": "7"}, "seed", "a whole number from 0 to 4294967295; not '7'"),
-        ({"prompt": CAT, "seed": 7.0}, "seed", "a whole number from 0 to 4294967295; not 7.0"),
+        ({"prompt": CAT, "seed": 7.5}, "seed", "a whole number from 0 to 4294967295; not 7.5"),
         ({"prompt": CAT, "seed": True}, "seed", "a whole number from 0 to 4294967295; not True"),
         ({"prompt": CAT, "seed": math.nan}, "seed", "seed is not a number that JSON can carry"),
         ({"prompt": CAT, "seed": 10**5000}, "seed", "seed is not a number that JSON can carry"),
@@ -175,6 +175,12 @@ def test_a_refusal_names_every_bad_field():
 
 def test_a_refusal_does_not_repeat_a_long_value():
     assert len(refusal(prompt=CAT, size="x" * 10_000).message) < 200
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    """JSON does not tell 7.0 from 7, nor does the committed schema."""
+    assert read_request({"prompt": CAT, "seed": 7.0}).seed == 7
+    assert type(read_request({"prompt": CAT, "seed": 7.0}).seed) is int
 
 
 @pytest.mark.parametrize("value", [True, "true"])

@@ -18,6 +18,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     StrictInt,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -53,6 +54,11 @@ TrueOrFalse = Annotated[
     BeforeValidator(_true_or_false),
     WithJsonSchema({"enum": [True, False, "true", "false"]}),
 ]
+
+
+def _whole(value: object) -> object:
+    """Take 7.0 for 7, which JSON does not tell apart."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class GenerateImage(Given):
@@ -92,6 +98,8 @@ class GenerateImage(Given):
         max_length=MAX_CHARACTERS["style"],
         description="A style of the engine; without it the prompt decides.",
     )
+
+    _whole_seed = field_validator("seed", mode="before")(_whole)
 
     @property
     def width(self) -> int:
@@ -137,6 +145,8 @@ class Task(Given):
     priority: StrictInt = Field(
         DEFAULT_PRIORITY, ge=FIRST, le=LAST, description="Lower numbers are drawn first."
     )
+
+    _whole_priority = field_validator("priority", mode="before")(_whole)
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ With an idempotency key a call happens once; a repetition gets what the first on
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -275,7 +275,7 @@ class Service:
         """Return whether all the tasks have ended, as soon as they have or `seconds` are over."""
         return await self._waiting.ended(taskuuids, seconds)
 
-    async def events(self, taskuuid: str) -> AsyncIterator[TaskRecord | Progress]:
+    async def events(self, taskuuid: str) -> AsyncGenerator[TaskRecord | Progress, None]:
         """Yield the task, then its progress, and the task again at each change, to its end.
 
         Raises:

@@ -3,7 +3,7 @@
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from gouache.records import STUBREF, TaskState
@@ -12,10 +12,11 @@ from gouache.web.prefer import MAX_WAIT_SECONDS, wait_seconds
 
 MAX_LIMIT = 100
 
+_Key = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,255}$")]
+_Reference = Annotated[str, StringConstraints(pattern=STUBREF)]
+_Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+_State = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-_TEXT = r"^[^\x00-\x1f\x7f]+$"
-_VISIBLE = r"^[!-~]+$"
-_PRINTABLE = r"^[ -~]+$"
 
 
 def _uuid_in_path(what: str) -> object:
@@ -31,12 +32,9 @@ TaskUuid = Annotated[str, _uuid_in_path("task"), AfterValidator(str.lower)]
 FileUuid = Annotated[str, _uuid_in_path("file"), AfterValidator(str.lower)]
 
 Key = Annotated[
-    str | SkipJsonSchema[None],
+    _Key | SkipJsonSchema[None],
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=_PRINTABLE,
         description="The same key with the same body leads to what the first request made; with "
         "another body it is refused.",
     ),
@@ -52,6 +50,7 @@ async def _wait(
     prefer: Annotated[
         str | SkipJsonSchema[None],
         Header(
+            alias="Prefer",
             description=f"`wait=N`: answer when it has ended, after N seconds (at most "
             f"{MAX_WAIT_SECONDS}) in any case; other preferences are ignored (RFC 7240).",
             openapi_examples={"wait": {"value": "wait=10"}},
@@ -71,27 +70,19 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many at most.")
-    after: str | SkipJsonSchema[None] = Field(
-        None,
-        min_length=1,
-        max_length=100,
-        pattern=_VISIBLE,
-        description="What the part before gave as `next`.",
+    after: _Number | SkipJsonSchema[None] = Field(
+        None, description="What the part before gave as `next`."
     )
 
 
 class StubsPart(Part):
     """Which stubs."""
 
-    state: str | SkipJsonSchema[None] = Field(
-        None, min_length=1, max_length=100, pattern=_TEXT, description="Only those in this state."
-    )
+    state: _State | SkipJsonSchema[None] = Field(None, description="Only those in this state.")
 
 
 class TasksPart(Part):
     """Which tasks."""
 
     state: TaskState | SkipJsonSchema[None] = Field(None, description="Only those in this state.")
-    stubref: str | SkipJsonSchema[None] = Field(
-        None, pattern=STUBREF, description="Only those of this stub."
-    )
+    stubref: _Reference | SkipJsonSchema[None] = Field(None, description="Only those of this stub.")

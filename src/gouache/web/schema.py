@@ -66,7 +66,15 @@ EVENTS: dict[str, Any] = {
         "200": {
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
+                    "schema": {
+                        "type": "object",
+                        "description": "One event.",
+                        "required": ["event", "data"],
+                        "properties": {
+                            "event": {"enum": ["task", "progress", "end", "error"]},
+                            "data": {"type": "string", "contentMediaType": "application/json"},
+                        },
+                    },
                     "example": 'event: progress\ndata: {"attempt":1,"step":2,"steps":4}\n\n',
                 }
             }
