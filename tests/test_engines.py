@@ -24,6 +24,7 @@ from gouache.errors import (
     Cancelled,
     ContentRefused,
     EngineError,
+    EngineRateLimited,
     EngineUnavailable,
     UnknownEngine,
     UnsupportedByEngine,
@@ -208,6 +209,13 @@ def test_a_flaky_model_fails_the_first_try_of_each_prompt_and_seed():
         with pytest.raises(EngineUnavailable, match="the next time"):
             rehearse("fake-flaky", **params)
         assert rehearse("fake-flaky", **params).model == "fake-flaky"
+
+
+def test_a_limited_model_says_when_to_come_again():
+    with pytest.raises(EngineRateLimited, match=r"again in 0\.5 s") as caught:
+        rehearse("fake-limited")
+    assert caught.value.retry_after_seconds == fake.LIMITED_SECONDS
+    assert rehearse("fake-limited").model == "fake-limited"
 
 
 def test_a_refusing_model_refuses_the_prompt():

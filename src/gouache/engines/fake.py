@@ -6,6 +6,7 @@ understood, and it says so. Its models beside `fake-1` exist to rehearse what ca
 - `fake-slow` takes `SLOW_SECONDS` for each step,
 - `fake-failing` is never there,
 - `fake-flaky` is not there for the first try of each prompt and seed in a process,
+- `fake-limited` asks that first try to come again after `LIMITED_SECONDS`,
 - `fake-refusing` refuses the prompt,
 - `fake-crashing` ends its own process at once, as a crash would.
 """
@@ -29,13 +30,21 @@ from gouache.engines import (
     check_supported,
     choose_seed,
 )
-from gouache.errors import ContentRefused, EngineUnavailable
+from gouache.errors import ContentRefused, EngineRateLimited, EngineUnavailable
 from gouache.settings import Settings
 
 MODEL = "fake-1"
-REHEARSALS = ("fake-slow", "fake-failing", "fake-flaky", "fake-refusing", "fake-crashing")
+REHEARSALS = (
+    "fake-slow",
+    "fake-failing",
+    "fake-flaky",
+    "fake-limited",
+    "fake-refusing",
+    "fake-crashing",
+)
 STEPS = {"standard": 4, "hd": 8}
 SLOW_SECONDS = 0.5
+LIMITED_SECONDS = 0.5
 PREVIEW_DIVISOR = 16
 
 Waves = NDArray[np.float64]
@@ -45,7 +54,7 @@ Waves = NDArray[np.float64]
 class FakeEngine:
     """Draws a pattern instead of a picture."""
 
-    _tried: ClassVar[set[tuple[str, int | None]]] = set()
+    _tried: ClassVar[set[tuple[str, str, int | None]]] = set()
 
     def __init__(self, settings: Settings) -> None:
         """Need nothing from the settings."""
@@ -60,6 +69,7 @@ class FakeEngine:
         Raises:
             UnsupportedByEngine: a field asks for what it cannot do.
             EngineUnavailable: the model is one that fails.
+            EngineRateLimited: the model is the one that is called too often.
             ContentRefused: the model is the one that refuses.
             Cancelled: `on_step` raised it.
         """
@@ -92,13 +102,23 @@ class FakeEngine:
         match request.model:
             case "fake-failing":
                 raise EngineUnavailable("the model fake-failing is never there; use fake-1")
-            case "fake-flaky" if (request.prompt, request.seed) not in self._tried:
-                self._tried.add((request.prompt, request.seed))
+            case "fake-flaky" if self._is_first_try(request):
                 raise EngineUnavailable("the model fake-flaky is there the next time")
+            case "fake-limited" if self._is_first_try(request):
+                raise EngineRateLimited(
+                    f"the model fake-limited is there again in {LIMITED_SECONDS:g} s",
+                    retry_after_seconds=LIMITED_SECONDS,
+                )
             case "fake-refusing":
                 raise ContentRefused("the model fake-refusing draws no prompt", param="prompt")
             case "fake-crashing":
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_first_try(self, request: GenerateImage) -> bool:
+        key = (request.model, request.prompt, request.seed)
+        is_first = key not in self._tried
+        self._tried.add(key)
+        return is_first
 
 
 def _pattern(height: int, width: int, frequencies: Waves, phases: Waves) -> Pixels:
