@@ -284,7 +284,8 @@ def check_exposure(settings: Settings) -> None:
     if settings.api_key is None and not _is_loopback(settings.host):
         raise SettingsError(
             f"other machines could reach the server on {settings.host or 'every address'}: set an "
-            f"api_key ({PREFIX}API_KEY, 16 characters or more), or listen on 127.0.0.1",
+            f"api_key ({PREFIX}API_KEY, 16 characters or more), or listen on 127.0.0.1; "
+            'python3 -c "import secrets; print(secrets.token_urlsafe())" makes a good key',
             param="api_key",
         )
 
