@@ -37,8 +37,18 @@ def post(url, body, **headers):
     return answer.status_code, answer.json()
 
 
-def read(url, taskuuid, path=""):
-    return httpx2.get(f"{url}/tasks/{taskuuid}{path}", timeout=30, trust_env=False).json()
+def read(url, taskuuid):
+    return httpx2.get(f"{url}/tasks/{taskuuid}", timeout=30, trust_env=False).json()
+
+
+def drawn_at(url, taskuuid):
+    """Wait until the first step of a task is drawn."""
+    events = f"{url}/tasks/{taskuuid}/events"
+    with httpx2.stream("GET", events, timeout=30, trust_env=False) as answer:
+        for line in answer.iter_lines():
+            if line == "event: progress":
+                return
+    raise AssertionError("the task ended without a step")
 
 
 def invoke(*arguments):
@@ -84,7 +94,7 @@ def test_a_stop_lets_the_running_task_finish(tmp_path, number, expected):
     with serve(tmp_path) as server:
         url = server.ready()
         _, answer = post(url, SLOW)
-        until(lambda: read(url, answer["taskuuid"])["state"] == "running")
+        drawn_at(url, answer["taskuuid"])
         code, seconds = server.stop(number)
         assert code == expected
         assert seconds < 10
@@ -100,7 +110,7 @@ def test_what_a_stop_cuts_short_is_run_after_the_next_start(tmp_path, monkeypatc
         url = server.ready()
         _, running = post(url, body)
         _, queued = post(url, task())
-        until(lambda: read(url, running["taskuuid"])["state"] == "running")
+        drawn_at(url, running["taskuuid"])
         code, seconds = server.stop()
         assert (code, seconds < 5) == (0, True)
     assert stored("data") == []
@@ -122,7 +132,7 @@ def test_a_killed_server_forgets_nothing(tmp_path):
     with serve(tmp_path) as server:
         url = server.ready()
         _, accepted = post(url, SLOW)
-        until(lambda: read(url, accepted["taskuuid"])["state"] == "running")
+        drawn_at(url, accepted["taskuuid"])
     with serve(tmp_path) as server:
         url = server.ready()
         until(lambda: read(url, accepted["taskuuid"])["state"] == "succeeded", 30)
@@ -135,7 +145,7 @@ def test_a_second_signal_does_not_wait_for_the_task(tmp_path):
         url = server.ready()
         body = SLOW | {"params": SLOW["params"] | {"quality": "hd"}}
         _, accepted = post(url, body)
-        until(lambda: read(url, accepted["taskuuid"])["state"] == "running")
+        drawn_at(url, accepted["taskuuid"])
         server.process.send_signal(signal.SIGTERM)
         until(lambda: "Stopping" in server.said)
         code, seconds = server.stop()
@@ -233,7 +243,7 @@ def test_a_server_that_only_answers_leaves_the_work_to_a_worker(
         assert accepted["state"] == "queued"
         with begun(tmp_path / "worker", "worker", "--gateway", "built-in") as worker:
             assert worker.ready() == "built-in"
-            until(lambda: read(url, accepted["taskuuid"])["state"] == "running")
+            drawn_at(url, accepted["taskuuid"])
             assert worker.stop()[0] == 0
         assert read(url, accepted["taskuuid"])["state"] == "succeeded"
         assert server.stop()[0] == 0
