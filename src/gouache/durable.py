@@ -11,6 +11,7 @@ The ten rules that this keeps, each with what was measured: `docs/durability.md`
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
@@ -20,9 +21,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 from dbos import error as dbos_errors
 
+from gouache.database import database_errors
+from gouache.errors import DatabaseUnavailable
 from gouache.liveness import Liveness
 from gouache.records import Progress
 from gouache.settings import Gateway
@@ -33,6 +36,7 @@ VERSION = "1"
 
 WORKFLOW = "try"
 STREAM = "progress"
+STRAY_SECONDS = 10.0
 POLL_SECONDS = 0.2  # DBOS's default of 1 s is the larger part of a short task
 MAX_RECOVERIES = 5
 FORGET_AT_ONCE = 1000
@@ -41,6 +45,8 @@ CANCELLED = (
     dbos_errors.DBOSAwaitedWorkflowCancelledError,
     dbos_errors.DBOSWorkflowCancelledError,
 )
+LOST = (*CANCELLED, dbos_errors.DBOSWorkflowConflictIDError)
+"""A try that writes and gets one of these is no longer its worker's."""
 
 OnProgress = Callable[[Progress], None]
 Run = Callable[[str, int, OnProgress], Awaitable[None]]
@@ -60,8 +66,9 @@ class Durable:
             retry_connection_errors=False,
         )
         self._liveness: Liveness | None = None
-        self._started = False
-        self._running = 0
+        self._executor: str | None = None
+        self._begun: Counter[str] = Counter()  # a try may begin again here while it still runs here
+        self._strays: dict[str, float] = {}
 
     def submit(
         self,
@@ -87,7 +94,8 @@ class Durable:
 
     def cancel(self, taskuuid: str, attempt: int) -> None:
         """Keep a try from beginning, or stop it within a second."""
-        self._client.cancel_workflow(workflow_id(taskuuid, attempt))
+        with database_errors():
+            self._client.cancel_workflow(workflow_id(taskuuid, attempt))
 
     def running(self, tries: Sequence[tuple[str, int]] | None = None) -> dict[str, int]:
         """Return which tasks are running, and since when (milliseconds).
@@ -97,24 +105,31 @@ class Durable:
         ids = None if tries is None else [workflow_id(*one) for one in tries]
         if ids == []:
             return {}
-        found = self._client.list_workflows(
-            workflow_ids=ids,
-            status="PENDING",
-            name=WORKFLOW,
-            load_input=False,
-            load_output=False,
-        )
+        found = self._tries(workflow_ids=ids, status="PENDING")
         return {task_of(known.workflow_id): known.dequeued_at or 0 for known in found}
 
-    def given_up(self) -> dict[str, str]:
-        """Return the tasks of the tries that DBOS ended by itself, each with DBOS's word for how."""
-        found = self._client.list_workflows(
-            status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"],
-            name=WORKFLOW,
-            load_input=False,
-            load_output=False,
-        )
-        return {task_of(known.workflow_id): known.status for known in found}
+    def given_up(self) -> dict[tuple[str, int], str]:
+        """Return the tries that DBOS ended by itself, as task and attempt, and its word for how."""
+        found = self._tries(status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"])
+        return {try_of(known.workflow_id): known.status for known in found}
+
+    def queue_strays(self) -> None:
+        """Queue again what this process has claimed for a while and does not run.
+
+        The answer to a claim can be lost with the connection; nobody else would look for it, because
+        this worker lives.
+        """
+        claimed = self._tries(status="PENDING", executor_id=self._executor)
+        strays = {known.workflow_id: known.queue_name for known in claimed}
+        moment = time.monotonic()
+        self._strays = {
+            stray: self._strays.get(stray, moment) for stray in strays.keys() - self._begun.keys()
+        }
+        for stray, since in self._strays.items():
+            if moment - since >= STRAY_SECONDS:
+                _log.warning("the try %s was claimed and not begun; it is queued again", stray)
+                with database_errors():
+                    self._client.resume_workflow(stray, queue_name=strays[stray])
 
     async def events(self, taskuuid: str, attempt: int) -> AsyncIterator[Progress]:
         """Yield the progress of one try from its beginning to its end, as it comes."""
@@ -127,17 +142,15 @@ class Durable:
     def forget(self, seconds: float) -> int:
         """Delete DBOS's records of tries that ended longer ago; return how many."""
         before = datetime.fromtimestamp(time.time() - seconds, UTC).isoformat()
-        found = self._client.list_workflows(
+        found = self._tries(
             status=["SUCCESS", "CANCELLED", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
-            name=WORKFLOW,
             completed_before=before,
             limit=FORGET_AT_ONCE,
-            load_input=False,
-            load_output=False,
         )
         ids = [known.workflow_id for known in found]
         if ids:
-            self._client.delete_workflows(ids)
+            with database_errors():
+                self._client.delete_workflows(ids)
         return len(ids)
 
     def start(self, run: Run, gateways: Mapping[str, Gateway], listen: Sequence[str]) -> None:
@@ -146,12 +159,12 @@ class Durable:
         On SQLite no other process may have started: whoever opens the database sees to that.
         """
         embedded = self._engine.dialect.name == "sqlite"
-        executor = "local" if embedded else _executor_name()
+        self._executor = "local" if embedded else _executor_name()
         DBOS(
             config={
                 "name": APPLICATION,
                 "system_database_engine": self._engine,
-                "executor_id": executor,
+                "executor_id": self._executor,
                 "application_version": VERSION,
                 "serializer": DBOSPortableJSONSerializer(),
                 "log_level": "ERROR",
@@ -164,19 +177,18 @@ class Durable:
         DBOS.listen_queues(list(listen))
         self._register(gateways)
         if not embedded:  # the lock is taken before any work is claimed in this name
-            self._liveness = Liveness(self._engine.url, executor)
+            self._liveness = Liveness(self._engine.url, self._executor)
         DBOS.launch()
         logging.getLogger("dbos").addFilter(_is_news)
-        self._started = True
         if self._liveness:
             self._liveness.start()
 
     def stop(self, seconds: float) -> None:
         """Stop running tries: those that do not end within `seconds` are begun again by others."""
-        if self._started:
-            wait = int(seconds) if self._running else 0  # DBOS looks once a second only
+        if self._executor:
+            wait = math.ceil(seconds) if self._is_busy() else 0  # DBOS looks once a second only
             DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait)
-            self._started = False
+            self._executor = None
         if self._liveness:
             self._liveness.stop()
             self._liveness = None
@@ -184,6 +196,19 @@ class Durable:
     def close(self) -> None:
         """Let go of the database."""
         self._client.destroy()
+
+    def _is_busy(self) -> bool:
+        """Whether this process has tries to end; also False where the database is away."""
+        try:
+            return bool(self._tries(status="PENDING", executor_id=self._executor, limit=1))
+        except DatabaseUnavailable:
+            return False
+
+    def _tries(self, **chosen: Any) -> list[WorkflowStatus]:
+        with database_errors():
+            return self._client.list_workflows(
+                name=WORKFLOW, load_input=False, load_output=False, **chosen
+            )
 
     def _register(self, gateways: Mapping[str, Gateway]) -> None:
         """Write the limits of each gateway's queue into the database, where all workers see them."""
@@ -212,13 +237,17 @@ class Durable:
                 await run(taskuuid, attempt, on_progress)
 
             def on_progress(progress: Progress) -> None:
-                DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
+                try:
+                    DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
+                except LOST as error:
+                    raise Cancelled("the try is in other hands, or was cancelled") from error
 
-            self._running += 1
+            name = workflow_id(taskuuid, attempt)
+            self._begun[name] += 1
             try:
                 await DBOS.run_step_async({"name": "run", "preemptible": True}, step)
             finally:
-                self._running -= 1
+                self._begun -= Counter([name])
 
         return one_try
 
@@ -231,6 +260,12 @@ def workflow_id(taskuuid: str, attempt: int) -> str:
 def task_of(workflow: str) -> str:
     """Return the task whose try has this id."""
     return workflow.rpartition(".")[0]
+
+
+def try_of(workflow: str) -> tuple[str, int]:
+    """Return the task and the attempt of the try that has this id."""
+    task, _, attempt = workflow.rpartition(".")
+    return task, int(attempt)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -18,7 +18,7 @@ from gouache.durable import Durable
 from gouache.errors import AlreadyRunning, GouacheError, SettingsError, TaskGaveUp
 from gouache.files import FileStore
 from gouache.settings import Settings
-from gouache.stubs import Stubs, failure
+from gouache.stubs import Stubs, failure, fileuuid_of
 
 SETTLE_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
@@ -74,7 +74,11 @@ class Work:
                     f"another process runs the tasks in {self._settings.data_dir}; stop it, or use "
                     "a PostgreSQL database to run several"
                 ) from error
-        self._durable.start(self._stubs.run, rows, listen)
+        try:
+            self._durable.start(self._stubs.run, rows, listen)
+        except BaseException:
+            self._lock.release()
+            raise
         self._stopping.clear()
         self._thread = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
         self._thread.start()
@@ -90,11 +94,15 @@ class Work:
         self._lock.release()
 
     def orphans(self, seconds: float = ORPHAN_SECONDS) -> list[Path]:
-        """Return stored files written longer ago that no row points to."""
+        """Return stored files written longer ago that no row points to, nor will soon.
+
+        A task that a kill interrupted writes its file again, under the same name.
+        """
         found = list(self._files.older_than(seconds))
-        with reading(self._engine) as connection:
+        with reading(self._engine) as connection:  # a task that ends between the two has a row
+            coming = {fileuuid_of(taskuuid) for taskuuid in ledger.unended(connection)}
             known = {row.stored for row in files.file_rows(connection)}
-        return [path for path in found if path.name not in known]
+        return [path for path in found if path.name not in known and path.name[:36] not in coming]
 
     def missing(self) -> list[str]:
         """Return the files that have a row and are gone."""
@@ -111,11 +119,16 @@ class Work:
 
     def settle(self) -> None:
         """End the tasks whose tries were given up, because they ended their worker again and again."""
-        for taskuuid, word in self._durable.given_up().items():
+        given_up = self._durable.given_up()
+        with reading(self._engine) as connection:
+            unended = ledger.unended(connection, [taskuuid for taskuuid, _ in given_up])
+        for (taskuuid, attempt), word in given_up.items():
+            if taskuuid not in unended:
+                continue
             with writing(self._engine) as connection:
                 row = ledger.task_row(connection, taskuuid)
-                if row is None or row.state != "queued":
-                    continue
+                if row is None or row.state != "queued" or row.attempts != attempt:
+                    continue  # another try follows the one that was given up
                 error = (
                     TaskGaveUp("the task ended its worker again and again; it is not tried again")
                     if word == "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
@@ -145,6 +158,7 @@ class Work:
         while not self._stopping.wait(SETTLE_SECONDS):
             elapsed += SETTLE_SECONDS
             try:
+                self._durable.queue_strays()
                 self.settle()
                 if elapsed >= TIDY_SECONDS:
                     elapsed = 0
