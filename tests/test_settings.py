@@ -36,6 +36,9 @@ def test_without_any_source_the_defaults_hold(monkeypatch, tmp_path):
     assert settings.output_dir == Path()
     assert settings.threads == 0
     assert settings.cache_dir == tmp_path / "gouache"
+    assert settings.response_action == "_update_from_generate_image"
+    (built_in,) = settings.all_gateways.values()
+    assert (built_in.engine, built_in.tries) == ("embedded", 3)
 
 
 def test_an_argument_beats_the_environment_beats_the_folder_beats_the_user(monkeypatch, tmp_path):
