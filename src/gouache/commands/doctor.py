@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
@@ -116,6 +115,8 @@ def _look_at_database(settings: Settings, report: Report, *, sweep: bool) -> Non
 
 def _is_executed(settings: Settings) -> bool:
     """Whether a process executes the tasks of the data folder now."""
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(settings.data_dir / LOCK, blocking=False):
             return False
@@ -133,12 +134,12 @@ def _look_at_files(service: "Service", report: Report, *, sweep: bool) -> None:
     }
     if orphans:
         report.problems.append(
-            f"{len(orphans)} stored files belong to no record; gouache doctor --sweep deletes them"
+            f"stored files without a record: {len(orphans)}; gouache doctor --sweep deletes them"
         )
     if missing:
         report.problems.append(
-            f"{len(missing)} files of finished tasks are gone; restore the files folder from a "
-            "backup, or run their tasks again"
+            f"files of finished tasks that are gone: {len(missing)}; restore the files folder from "
+            "a backup, or run their tasks again"
         )
 
 

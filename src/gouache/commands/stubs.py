@@ -7,6 +7,7 @@ import typer
 from gouache.commands.options import After, AsJson, DataDir, Limit
 from gouache.commands.outcome import errors_shown, print_json
 from gouache.commands.tasks import task_line
+from gouache.errors import FileNotFound
 from gouache.records import Stub, Stubpost
 from gouache.settings import read_settings
 
@@ -56,5 +57,9 @@ def _post_lines(service: "Service", post: Stubpost) -> list[str]:
     lines = [f"  {post.created}  {post.action}  {post.message}".rstrip()]
     lines += [f"    {task_line(task)}" for task in post.tasks.values()]
     for file in post.attachments:
-        lines.append(f"    {file.filename}  {service.file_path(file.fileuuid)}")
+        try:
+            where = str(service.file_path(file.fileuuid))
+        except FileNotFound:
+            where = "(deleted)"
+        lines.append(f"    {file.filename}  {where}")
     return lines

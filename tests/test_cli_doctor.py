@@ -1,0 +1,185 @@
+"""`gouache doctor`: what it shows, what it finds wrong, and what it says to do."""
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from typer.testing import CliRunner
+
+from gouache.cli import app
+from gouache.commands import doctor
+from gouache.diffusion import weights
+from gouache.records import NewTask
+from gouache.service import open_service
+from gouache.settings import Settings, read_settings
+
+WEIGHTS = Path(weights.__file__).parents[1] / "weights" / "model.json"
+
+pytestmark = pytest.mark.skipif(not WEIGHTS.is_file(), reason="the weights are not here")
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GOUACHE_ENGINE", "fake")
+    monkeypatch.setenv("GOUACHE_DATA_DIR", "data")
+
+
+def said(*arguments):
+    result = CliRunner().invoke(app, ["doctor", *arguments])
+    return result.exit_code, result.stdout
+
+
+def answer(*arguments):
+    code, out = said(*arguments, "--json")
+    return code, json.loads(out)
+
+
+def problem(*arguments):
+    """Examine what has one problem; return it."""
+    code, found = answer(*arguments)
+    assert (code, found["well"]) == (3, False)
+    (sentence,) = found["problems"]
+    assert f"Problem: {sentence}" in said(*arguments)[1]
+    return sentence
+
+
+def test_a_fresh_installation_is_well_and_stays_untouched():
+    code, found = answer()
+    assert (code, found["well"], found["problems"]) == (0, True, [])
+    assert found["data"]["made"] is False
+    assert found["data"]["free_bytes"] > 0
+    assert found["database"]["kind"] == "SQLite"
+    assert found["weights"] == {"model": "gouache-1", "whole": True}
+    assert "fake-1" in found["gateways"]["built-in"]
+    assert not Path("data").exists()
+    assert said()[1].endswith("All is well.\n")
+
+
+def test_each_setting_is_shown_with_where_it_came_from(monkeypatch):
+    Path("gouache.toml").write_text("threads = 2\n")
+    _, found = answer("--data-dir", "elsewhere")
+    settings = found["settings"]
+    assert settings.keys() == Settings.model_fields.keys()
+    assert settings["engine"] == {"value": "fake", "source": "environment GOUACHE_ENGINE"}
+    assert settings["threads"]["value"] == "2"
+    assert str(Path("gouache.toml").resolve()) in settings["threads"]["source"]
+    assert settings["data_dir"] == {"value": "elsewhere", "source": "given"}
+    assert settings["port"] == {"value": "8611", "source": "default"}
+
+
+def test_no_secret_is_shown(monkeypatch):
+    monkeypatch.setenv("GOUACHE_API_KEY", "a-key-for-the-tests")
+    monkeypatch.setenv("GOUACHE_DATABASE_URL", "postgresql://me:password@127.0.0.1:1/none")
+    for options in ([], ["--json"]):
+        code, out = said(*options)
+        assert code == 3
+        assert "(set)" in out
+        assert "a-key-for-the-tests" not in out
+        assert "password" not in out
+
+
+def test_the_database_is_shown_with_its_tasks_and_whether_somebody_executes():
+    with open_service(read_settings()) as service:
+        service.submit(NewTask(tasktype="generate_image", params={"prompt": "x"}))
+    _, found = answer()
+    assert found["database"] == {
+        "kind": "SQLite",
+        "reachable": True,
+        "version": "0001",
+        "tasks": {"queued": 1},
+        "executed": False,
+    }
+    with FileLock("data/running.lock"):
+        assert answer()[1]["database"]["executed"] is True
+
+
+def test_a_postgresql_database_is_examined(monkeypatch, postgres_url):
+    monkeypatch.setenv("GOUACHE_DATABASE_URL", postgres_url)
+    code, found = answer()
+    assert code == 0
+    assert (found["database"]["kind"], found["database"]["reachable"]) == ("PostgreSQL", True)
+
+
+def test_a_database_that_is_away_is_a_problem(monkeypatch):
+    monkeypatch.setenv("GOUACHE_DATABASE_URL", "postgresql://me@127.0.0.1:1/none")
+    assert "check that the database runs and database_url is right" in problem()
+
+
+def test_a_database_that_is_none_is_a_problem():
+    Path("data").mkdir()
+    Path("data/gouache.sqlite").write_text("not a database, whatever its name says " * 100)
+    assert "the database is damaged or none" in problem()
+
+
+def test_files_without_a_record_are_found_and_swept():
+    with open_service(read_settings()) as service:
+        path = service._files.path("a" * 20)
+        path.parent.mkdir()
+        path.write_bytes(b"left by a kill")
+        fresh = path.with_name("b" * 20)
+        fresh.write_bytes(b"perhaps being written")
+    long_ago = time.time() - 7200
+    os.utime(path, (long_ago, long_ago))
+    assert "stored files without a record: 1; gouache doctor --sweep deletes them" in problem()
+    assert path.exists()
+    code, found = answer("--sweep")
+    assert (code, found["files"]["swept"]) == (0, [str(path)])
+    assert not path.exists()
+    assert fresh.exists()
+
+
+def test_files_that_are_gone_are_a_problem():
+    with open_service(read_settings()) as service:
+        task = service.submit(NewTask(tasktype="generate_image", params={"prompt": "x"}))
+        service.start()
+        assert asyncio.run(service.wait([task.taskuuid], 20))
+        fileuuid = service.task(task.taskuuid).payload.image.fileuuid
+        service.file_path(fileuuid).unlink()
+    assert "restore the files folder from a backup" in problem()
+    assert answer()[1]["files"]["missing"] == [fileuuid]
+
+
+def test_damaged_weights_are_a_problem(monkeypatch, tmp_path):
+    damaged = tmp_path / "package" / "weights"
+    damaged.mkdir(parents=True)
+    for path in WEIGHTS.parent.iterdir():
+        if path.is_file():
+            (damaged / path.name).symlink_to(path)
+    (damaged / weights.TOKENIZER).unlink()
+    (damaged / weights.TOKENIZER).write_text("{}")
+    monkeypatch.setattr(doctor, "files", lambda package: damaged.parent)
+    sentence = problem()
+    assert "tokenizer.json is damaged" in sentence
+    assert "install the package again" in sentence
+
+
+def test_a_gateway_that_cannot_draw_is_a_problem(monkeypatch):
+    monkeypatch.setenv("GOUACHE_ENGINE", "oil")
+    assert "'oil'" in problem()
+
+
+def test_a_full_disk_is_a_problem(monkeypatch):
+    monkeypatch.setattr(doctor, "ENOUGH_BYTES", 10**18)
+    assert "make room" in problem()
+
+
+def test_a_variable_that_is_no_setting_is_a_problem(monkeypatch):
+    monkeypatch.setenv("GOUACHE_PROT", "80")
+    assert "did you mean GOUACHE_PORT?" in problem()
+
+
+def test_a_server_open_to_all_is_a_problem(monkeypatch):
+    monkeypatch.setenv("GOUACHE_HOST", "0.0.0.0")
+    assert "GOUACHE_API_KEY" in problem()
+
+
+def test_a_setting_that_cannot_be_used_ends_the_examination(monkeypatch):
+    monkeypatch.setenv("GOUACHE_PORT", "x")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 3
+    assert "port" in result.stderr
