@@ -45,7 +45,7 @@ def doctor(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show the settings and where each came from, and check disk, database, weights and files."""
+    """Examine settings, disk, database, weights and files."""
     with errors_shown(as_json=as_json):
         settings = read_settings(data_dir=data_dir)
         report = Report()

@@ -90,7 +90,7 @@ def worker(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Execute tasks that others accept; any number of workers share a PostgreSQL database."""
+    """Execute tasks that others accept (PostgreSQL)."""
     with errors_shown(as_json=False):
         settings = read_settings(data_dir=data_dir)
         _check_database(settings, "gouache worker")

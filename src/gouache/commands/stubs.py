@@ -25,7 +25,7 @@ def stubs(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """List the stubs, newest first, or show one with its posts, tasks and files."""
+    """List the stubs, or show one with its posts and files."""
     with errors_shown(as_json=as_json):
         from gouache.service import open_service
 
