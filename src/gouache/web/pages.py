@@ -7,6 +7,8 @@ from html import escape
 from string import Template
 from typing import Any
 
+from gouache.web.refusals import ANYWHERE
+
 SERVER = "http://127.0.0.1:8611"
 EXAMPLES = {
     "stubref": "2026-11-24-ABCD-1234",
@@ -15,6 +17,8 @@ EXAMPLES = {
     "fileuuid": "530cabeb-7ce7-57b1-ace3-d3795f4fa5bb",
 }
 """What stands for a path parameter in the commands."""
+
+_ANYWHERE = {str(error.status) for error in ANYWHERE}
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -38,7 +42,7 @@ $operations
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address, as it is shown."""
+    """One method of one address, as it is shown; `answers` are those that not any route may give."""
 
     method: str
     path: str
@@ -63,7 +67,9 @@ def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
                     if one["in"] != "path"
                 ],
                 answers=[
-                    (status, one["description"]) for status, one in operation["responses"].items()
+                    (status, one["description"])
+                    for status, one in sorted(operation["responses"].items())
+                    if status not in _ANYWHERE
                 ],
                 command=_command(method.upper(), path, operation),
             )
@@ -85,7 +91,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     """Return the document as the generated part of `docs/http.md`."""
     lines = []
     for operation in operations(document):
-        lines += [f"## `{operation.method} {operation.path}`", "", operation.about, ""]
+        lines += [f"### `{operation.method} {operation.path}`", "", operation.about, ""]
         lines += ["```console", f"$ {operation.command}", "```", ""]
         if operation.parameters:
             lines += ["| parameter | meaning |", "|---|---|"]

@@ -25,7 +25,8 @@ A task is written down before its answer is sent; it then runs once to its end. 
 (`POST /tasks`), or put several on a stubpost of a stub, the record of a process. Wait for the end with
 `Prefer: wait=N`, ask again, or watch the events.
 
-Every error has one body: `{"error": {"code", "message", "type", "param", "retryable"}}`. `param` names
+Any call may be answered with 401 (no key, or a wrong one), 421 (a host that is not ours), 500 (something
+failed inside) and 503 (the database cannot be reached). Every error has one body: `{"error": {"code", "message", "type", "param", "retryable"}}`. `param` names
 the field, parameter or header to change; what is `retryable` may be sent again as it is.
 """
 
