@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 from uuid import UUID
 
@@ -208,6 +209,14 @@ def test_an_unknown_field_of_a_task_is_kept_and_named_with_the_field_it_resemble
     typo, long = task.warnings()
     assert typo == "'priorty' is not a field of a task and was ignored; did you mean priority?"
     assert len(long) < 120
+
+
+def test_thousands_of_unknown_fields_cost_little():
+    fields = {f"prompt{i}": 1 for i in range(100_000)}
+    begun = time.perf_counter()
+    warnings = read_request({"prompt": CAT} | fields).warnings()
+    assert time.perf_counter() - begun < 2
+    assert warnings[10:] == ["99990 more fields were ignored too"]
 
 
 @pytest.mark.parametrize(

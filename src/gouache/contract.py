@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from gouache.given import Given, refused, resembling, shortened
+from gouache.given import MAX_PROBLEMS, Given, refused, resembling, shortened
 from gouache.given import read as read  # the word by which everyone else knows it
 
 Size = Literal["1024x1024", "1024x1792", "1792x1024"]
@@ -279,8 +279,12 @@ def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImag
 
 def _unknown(model: BaseModel, what: str) -> list[str]:
     """Return one sentence for each unknown field, with the known field it resembles."""
-    return [
+    names = list(model.model_extra or {})
+    sentences = [
         f"{shortened(name)!r} is not a field of {what} and was ignored"
         f"{resembling(name, type(model).model_fields)}"
-        for name in model.model_extra or {}
+        for name in names[:MAX_PROBLEMS]
     ]
+    if len(names) > MAX_PROBLEMS:
+        sentences.append(f"{len(names) - MAX_PROBLEMS} more fields were ignored too")
+    return sentences

@@ -90,15 +90,16 @@ def read(model: type[Model], values: object, *, inside: str = "") -> Model:
         return model.model_validate(dict(values))
     except ValidationError as error:
         found = problems(model, error, inside=inside)
-        sentences = [problem.sentence for problem in found[:MAX_PROBLEMS]]
-        if len(found) > MAX_PROBLEMS:
-            sentences.append(f"and {len(found) - MAX_PROBLEMS} more")
+        sentences = [problem.sentence for problem in found]
+        if error.error_count() > len(found):
+            sentences.append(f"and {error.error_count() - len(found)} more")
         raise RequestError("; ".join(sentences), param=found[0].path or None) from error
 
 
 def problems(model: type[BaseModel], error: ValidationError, *, inside: str = "") -> list[Problem]:
-    """Return what `error` says of a `model`, in our words; `inside` leads to the model."""
-    return [_problem(model, details, inside) for details in error.errors(include_url=False)]
+    """Return the first problems that `error` finds with a `model`; `inside` leads to the model."""
+    details = error.errors(include_url=False)[:MAX_PROBLEMS]
+    return [_problem(model, detail, inside) for detail in details]
 
 
 def resembling(name: str, known: Mapping[str, object]) -> str:
