@@ -16,6 +16,7 @@ import os
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -45,12 +46,14 @@ CANCELLED = (
     dbos_errors.DBOSAwaitedWorkflowCancelledError,
     dbos_errors.DBOSWorkflowCancelledError,
 )
-LOST = (*CANCELLED, dbos_errors.DBOSWorkflowConflictIDError)
-"""A try that writes and gets one of these is no longer its worker's."""
 
 OnProgress = Callable[[Progress], None]
+"""Called in the thread that draws; where the try is in other hands it raises what is no `Exception`."""
+
 Run = Callable[[str, int, OnProgress], Awaitable[None]]
 """Runs one try of a task to its end and writes down what came of it; raises nothing but bugs."""
+
+_log = logging.getLogger(__name__)
 
 
 class Durable:
@@ -237,10 +240,7 @@ class Durable:
                 await run(taskuuid, attempt, on_progress)
 
             def on_progress(progress: Progress) -> None:
-                try:
-                    DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
-                except LOST as error:
-                    raise Cancelled("the try is in other hands, or was cancelled") from error
+                DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
 
             name = workflow_id(taskuuid, attempt)
             self._begun[name] += 1

@@ -199,11 +199,11 @@ def task_rows(
     return connection.execute(query.order_by(tasks.c.number)).all()
 
 
-def unended(connection: sa.Connection, taskuuids: Sequence[str]) -> list[str]:
-    """Return those of the tasks that have not ended."""
-    query = sa.select(tasks.c.taskuuid).where(
-        tasks.c.taskuuid.in_(taskuuids), tasks.c.state.not_in(ENDED)
-    )
+def unended(connection: sa.Connection, taskuuids: Sequence[str] | None = None) -> list[str]:
+    """Return those of the tasks, or of all, that have not ended."""
+    query = sa.select(tasks.c.taskuuid).where(tasks.c.state.not_in(ENDED))
+    if taskuuids is not None:
+        query = query.where(tasks.c.taskuuid.in_(taskuuids))
     return list(connection.scalars(query))
 
 

@@ -2,8 +2,9 @@
 
 DBOS begins the tries of a dead worker again only when a process of the same name starts. Here a worker
 holds a session-level advisory lock named after it for as long as it lives; PostgreSQL lets go of it
-when the connection breaks. Whoever gets the lock of a worker that still has running tries knows that
-it is dead, and calls DBOS's recovery, which is idempotent and fenced. No heartbeats, no clocks.
+when the connection breaks, or when a worker that stands still does not use it (`STILL_SECONDS`).
+Whoever gets the lock of a worker that still has running tries knows that it is dead, and calls DBOS's
+recovery, which is idempotent and fenced. No rows to renew, no clocks to compare.
 """
 
 import asyncio
@@ -16,7 +17,10 @@ import psycopg
 import sqlalchemy as sa
 from dbos import DBOS
 
+from gouache.errors import DatabaseUnavailable
+
 SCAN_SECONDS = 1.0
+STILL_SECONDS = 10.0
 HUNG_SECONDS = 60.0
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('gouache:' || %s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('gouache:' || %s, 0))"
@@ -34,14 +38,18 @@ class Liveness:
         """Take the lock of `executor`, this worker's name.
 
         Raises:
-            psycopg.OperationalError: the database cannot be reached.
+            DatabaseUnavailable: the database cannot be reached.
         """
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._executor = executor
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="liveness", daemon=True)
-        self._connect()
+        try:
+            self._connect()
+        except psycopg.Error as error:
+            reason = str(error).partition("\n")[0]
+            raise DatabaseUnavailable(f"the database cannot be used: {reason}") from error
 
     def start(self) -> None:
         """Begin to look after the others."""
@@ -58,6 +66,7 @@ class Liveness:
         self._connection = psycopg.connect(
             self._dsn,
             autocommit=True,
+            options=f"-c idle_session_timeout={STILL_SECONDS * 1000:.0f}",
             connect_timeout=5,
             keepalives_idle=5,
             keepalives_interval=2,
@@ -80,8 +89,8 @@ class Liveness:
                 # After a restart of the database the living lock themselves again first.
                 if time.monotonic() - self._since >= 3 * SCAN_SECONDS:
                     self._recover()
-            except (psycopg.Error, sa.exc.SQLAlchemyError) as error:
-                _log.warning("the database is away: %s", str(error).splitlines()[0])
+            except Exception as error:  # whatever it is, this thread goes on
+                _log.warning("looking after workers: %s", str(error).partition("\n")[0])
                 self._reconnect()
 
     def _recover(self) -> None:

@@ -7,7 +7,7 @@ With an idempotency key a call happens once; a repetition gets what the first on
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from gouache.database import SIGNING_KEY, open_database, reading, writing
 from gouache.durable import Durable
 from gouache.errors import (
     Cancelled,
+    DatabaseUnavailable,
     FileNotFound,
     StubExists,
     StubpostNotFound,
@@ -268,7 +269,8 @@ class Service:
                 raise TaskNotCancellable(message, param="taskuuid")
             ended = ledger.task_row(connection, taskuuid)
         assert ended is not None  # just updated
-        self._durable.cancel(taskuuid, ended.attempts)
+        with suppress(DatabaseUnavailable):  # what runs finds at its end that it came too late
+            self._durable.cancel(taskuuid, ended.attempts)
         return self._views.tasks([ended])[0]
 
     async def wait(self, taskuuids: Sequence[str], seconds: float | None = None) -> bool:

@@ -190,7 +190,7 @@ class Stubs:
         return drawing, stored
 
     def _name(self, row: Row, request: GenerateImage, data: bytes) -> Stored:
-        fileuuid = str(uuid.uuid5(_NAMESPACE, f"{row.taskuuid} file"))
+        fileuuid = fileuuid_of(row.taskuuid)
         filename, originalname = images.names(
             request,
             uuid=str(uuid.uuid5(_NAMESPACE, row.taskuuid)),
@@ -264,6 +264,11 @@ class Stubs:
                 _log.warning("%s; trying again", error.message)
                 if stopped.wait(DATABASE_RETRY_SECONDS):
                     raise
+
+
+def fileuuid_of(taskuuid: str) -> str:
+    """Return the UUID of a task's file; its stored name begins with it."""
+    return str(uuid.uuid5(_NAMESPACE, f"{taskuuid} file"))
 
 
 def success(row: Row, drawing: Drawing, stored: Stored, *, started: int) -> Result:

@@ -201,7 +201,7 @@ def check_workflows(books, workflows):
 
 def check_answers(books, house, task_rows):
     """What the server says is what is in the tables; the pictures can be fetched."""
-    with httpx2.Client(base_url=house.address, timeout=20) as http:
+    with httpx2.Client(base_url=house.address, timeout=20, trust_env=False) as http:
         for row in task_rows[:: max(1, len(task_rows) // FETCHED)]:
             answer = http.get(f"/tasks/{row.taskuuid}")
             books.must(answer.status_code == 200, f"{row.taskuuid}: {answer.status_code}")

@@ -17,7 +17,7 @@ SETTINGS = f"""
 [gateways.fake]
 taskapigatewayuuid = "{GATEWAY}"
 engine = "fake"
-concurrency = 4
+concurrency = 2
 tries = 3
 retry_seconds = 0.2
 """

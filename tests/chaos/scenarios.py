@@ -88,7 +88,7 @@ def kills(house, *, times, seed):
 def hand_over(house, *, times, seed):
     """Kill the worker that draws; the other begins the task again."""
     engine, promises = _begin(house)
-    http = httpx2.Client(base_url=house.address, timeout=20)
+    http = httpx2.Client(base_url=house.address, timeout=20, trust_env=False)
     books, waits = Books(), []
     for number in range(times):
         time.sleep(5)  # the worker that was started again is as ready as the other
@@ -132,7 +132,7 @@ def restart(house, *, times, seed):
 def zombie(house, *, times, seed):
     """Stop the worker that draws until the database has given it up; the other takes over; wake it."""
     engine, promises = _begin(house)
-    http = httpx2.Client(base_url=house.address, timeout=20)
+    http = httpx2.Client(base_url=house.address, timeout=20, trust_env=False)
     books, waits = Books(), []
     for number in range(times):
         time.sleep(4)
