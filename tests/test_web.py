@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from gouache import __version__
-from gouache.errors import EngineRateLimited
+from gouache.errors import DatabaseUnavailable, EngineRateLimited, SettingsError, StorageError
 from gouache.records import Progress
 from gouache.settings import Settings
 from gouache.web import app as web_app
@@ -346,7 +346,7 @@ def test_no_handler_blocks_the_event_loop():
 # Errors
 
 
-def test_an_unforeseen_exception_says_nothing_of_the_inside(tmp_path):
+def test_an_unforeseen_exception_says_nothing_of_the_inside_but_in_the_log(tmp_path, caplog):
     service = Watched(tmp_path)  # has no stubs
     with TestClient(
         create_app(service), base_url="http://localhost", raise_server_exceptions=False
@@ -360,6 +360,26 @@ def test_an_unforeseen_exception_says_nothing_of_the_inside(tmp_path):
         "param": None,
         "retryable": False,
     }
+    (record,) = [record for record in caplog.records if record.name == "gouache.web.refusals"]
+    assert record.getMessage() == "GET /stubs"
+    assert "has no attribute 'stubs'" in str(record.exc_info[1])
+
+
+@pytest.mark.parametrize("kind", [DatabaseUnavailable, SettingsError, StorageError])
+def test_an_error_of_the_inside_is_named_and_explained_in_the_log_only(tmp_path, caplog, kind):
+    service = Watched(tmp_path)
+
+    def fail(taskuuid):
+        raise kind("secrethost: no route", param="gateways.x")
+
+    service.task = fail
+    path = "/tasks/7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    with TestClient(create_app(service), base_url="http://localhost") as client:
+        response = client.get(path)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (kind.status, kind.code, None)
+    assert "secrethost" not in response.text
+    assert f"GET {path}: secrethost: no route" in caplog.messages
 
 
 def test_an_engine_that_says_when_to_come_again_is_passed_on():

@@ -137,7 +137,11 @@ def open_database(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         _make_folder(Path(parsed.database or ""))
         engine = sa.create_engine(
-            url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, connect_args={"timeout": BUSY_SECONDS}
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            hide_parameters=True,  # prompts are nobody's business in a log
+            connect_args={"timeout": BUSY_SECONDS},
         )
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
@@ -146,6 +150,7 @@ def open_database(url: str) -> sa.Engine:
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"connect_timeout": 10},
         )
     with database_errors():

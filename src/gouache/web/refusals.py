@@ -2,9 +2,10 @@
 
 The body is `{"error": {"code", "message", "type", "param", "retryable"}}`, also for addresses that
 lead nowhere, for what FastAPI finds wrong with a parameter, and for exceptions nobody foresaw; the
-latter say nothing of the inside (`test_an_unforeseen_exception_says_nothing_of_the_inside`).
+latter say nothing of the inside (`test_an_unforeseen_exception_says_nothing_of_the_inside_but_in_the_log`).
 """
 
+import logging
 import math
 from collections.abc import Callable
 from http import HTTPStatus
@@ -27,11 +28,15 @@ from gouache.errors import (
     MethodNotAllowed,
     RequestError,
     RouteNotFound,
+    SettingsError,
+    StorageError,
     StubNotFound,
     StubpostNotFound,
     TaskNotFound,
     Unauthenticated,
 )
+
+_log = logging.getLogger(__name__)
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """The headers of every answer that is a record or an error."""
@@ -43,6 +48,9 @@ ANYWHERE: tuple[type[GouacheError], ...] = (
     DatabaseUnavailable,
 )
 """What any route may answer."""
+
+OF_THE_INSIDE = (DatabaseUnavailable, SettingsError, StorageError)
+"""Errors whose messages name hosts, settings and folders of the server."""
 
 NOT_FOUND = {
     "stubref": StubNotFound,
@@ -69,6 +77,15 @@ def refusal(error: GouacheError, headers: dict[str, str] | None = None) -> JSONR
     if isinstance(error, EngineRateLimited) and error.retry_after_seconds is not None:
         more["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     return JSONResponse({"error": error.as_json()}, error.status, {**PRIVATE, **more})
+
+
+def shown(error: GouacheError, request: str) -> GouacheError:
+    """Return the error as callers may see it; the log gets what is ours to mend, in full."""
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("%s: %s", request, error.message)
+    if isinstance(error, OF_THE_INSIDE):
+        return type(error)(f"{type(error).__doc__} The server's log says more.")
+    return error
 
 
 def described(*errors: type[GouacheError]) -> dict[int | str, dict[str, Any]]:
@@ -101,7 +118,7 @@ def _meaning(kind: type[GouacheError]) -> str:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, GouacheError)
-    return refusal(error)
+    return refusal(shown(error, f"{request.method} {request.url.path}"))
 
 
 async def _refuse_parameter(request: Request, error: Exception) -> Response:
@@ -137,5 +154,6 @@ def _refuse_route(routes: list[BaseRoute]) -> Callable[[Request, Exception], Res
 
 
 async def _fail(request: Request, error: Exception) -> Response:
-    """Answer for an exception nobody foresaw; the server writes its traceback to the log."""
+    """Answer for an exception nobody foresaw; the log gets its traceback."""
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return refusal(GouacheError("something failed inside the server; its log says what"))

@@ -26,7 +26,7 @@ from gouache.records import ENDED, NewTask, Page, Progress, TaskRecord, result
 from gouache.web.answers import answer, as_json, location, wait_for
 from gouache.web.bodies import body_of
 from gouache.web.parameters import Key, TasksPart, TaskUuid, TheService, Wait
-from gouache.web.refusals import described
+from gouache.web.refusals import described, shown
 from gouache.web.schema import APPLIED, EVENTS, LOCATION, TASK_EXAMPLE, Answers, takes, with_headers
 
 ENDED_TASK: Answers = {200: {"model": TaskRecord, "description": "The task has ended."}}
@@ -145,4 +145,5 @@ async def watch_task(
                 if isinstance(happening, TaskRecord) and happening.state in ENDED:
                     yield ServerSentEvent(event="end", data=result(happening).as_json())
         except GouacheError as error:  # the answer has begun
+            error = shown(error, f"GET /tasks/{taskuuid}/events")
             yield ServerSentEvent(event="error", data={"error": error.as_json()})
