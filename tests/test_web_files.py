@@ -1,6 +1,7 @@
 """Files over HTTP: whole, in parts, only where changed, under any name; by link or with the key."""
 
 import hashlib
+import re
 import time
 from email.message import Message
 from email.utils import formatdate
@@ -25,6 +26,26 @@ NAMES = [
     "'apostrophe'.png",
     "עברית.png",
     "\u202egnp.exe.png",
+]
+
+TRICKS = [
+    "../../../etc/passwd",
+    "..\\..\\windows\\win.ini",
+    "/etc/cron.d/x",
+    "C:\\autoexec.bat",
+    "a/../../b.png",
+    "..",
+    "CON.png",
+    "nul",
+    "lpt1.tar.gz",
+    ".bashrc",
+    "a\r\nSet-Cookie: x=1.png",
+    "\u202egnp.exe",
+    "x" * 1000,
+    "🐈" * 300,
+    "a:stream.png",
+    "*?<>|.png",
+    " ",
 ]
 
 
@@ -193,6 +214,34 @@ def test_a_given_name_is_that_of_the_file(client):
     assert unquote(header.partition("filename*=UTF-8''")[2]) == image["filename"]
     assert image["originalname"] == "../Überraschung für Zoë.jpg"
     assert "/" not in image["filename"]
+
+
+def test_names_that_play_tricks_are_made_safe_and_lead_nowhere(client, server):
+    folder = server.service.settings.data_dir
+    outside = {path for path in folder.parent.iterdir() if path != folder}
+    draws = [
+        {
+            "tasktype": "generate_image",
+            "name": f"t{i}",
+            "params": {"prompt": PROMPT, "filename": name, "disable_model_response": True},
+        }
+        for i, name in enumerate(TRICKS)
+    ]
+    stubref = client.post("/stubs", json={}).json()["stubref"]
+    there = f"/stubs/{stubref}/stubposts"
+    made = client.post(there, json={"tasks": draws}, headers={"Prefer": "wait=30"}).json()["tasks"]
+    for i, name in enumerate(TRICKS):
+        image = made[f"t{i}"]["payload"]["image"]
+        safe = image["filename"]
+        assert image["originalname"] == name
+        assert re.search(r'[/\\:*?"<>|\x00-\x1f\x7f]|^[.\s]', safe) is None, safe
+        assert safe.endswith(".png")
+        assert safe.partition(".")[0].upper() not in {"CON", "NUL", "LPT1"}, safe
+        path = server.service.file_path(image["fileuuid"])
+        assert path.is_relative_to(folder.resolve() / "files")
+        assert re.fullmatch(r"[0-9a-f-]+", path.name), "stored under a name of ours"
+        assert client.head(f"/files/{image['fileuuid']}").status_code == 200
+    assert {path for path in folder.parent.iterdir() if path != folder} == outside
 
 
 def test_a_link_is_good_for_whoever_has_it(stranger, drawn, path):
