@@ -1,9 +1,11 @@
 """The `gouache` command in processes of its own, as a user and an operator run it."""
 
 import json
+import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -97,3 +99,55 @@ def begun(folder, *arguments):
 def stored(data_dir):
     """Return every file that was stored, also what was left half-written."""
     return [path for path in (Path(data_dir) / "files").rglob("*") if path.is_file()]
+
+
+PORT = "8611"
+"""The server's port as the documents have it."""
+
+
+def blocks(language, text):
+    """Return the fenced blocks of a document that are in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def follow(text, folder):
+    """Do what the console blocks of a document say, in this folder; return what was printed.
+
+    `gouache serve` is begun on a free port instead of the documented one; what follows it is done
+    while it runs.
+    """
+    lines = "".join(blocks("console", text)).splitlines()
+    at = lines.index("gouache serve")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    path = f"{_own_command(folder)}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = _shell(lines[:at], folder, path)
+    with begun(
+        folder / "server", "serve", "--port", port, "--data-dir", str(folder / "data")
+    ) as server:
+        server.ready()
+        rest = [line.replace(f":{PORT}", f":{port}") for line in lines[at + 1 :]]
+        return done + _shell(rest, folder, path), server.stop()[0]
+
+
+def _shell(lines, folder, path):
+    script = "set -eux -o pipefail\n" + "\n".join(lines)
+    done = subprocess.run(
+        ["bash", "-c", script.replace("curl ", "curl --fail-with-body --silent --show-error ")],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "GOUACHE_DATA_DIR": str(folder / "data")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
+    return done.stdout
+
+
+def _own_command(folder):
+    """Return a folder with a `gouache` that is this one, whatever is installed."""
+    command = folder / "bin" / "gouache"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gouache "$@"\n')
+    command.chmod(0o755)
+    return command.parent

@@ -2,26 +2,29 @@
 
 import json
 import re
-import shlex
+import shutil
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from gouache import __version__
-from gouache.cli import app, separate_prompt
 from gouache.contract import Result, Task, read, read_request
+from gouache.images import read_recipe
 from gouache.records import NewStubpost
+from gouache.settings import Settings
+from tests.commands import EXAMPLE, PORT, blocks, follow
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def blocks(language, page=README):
-    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+needs_a_shell = pytest.mark.skipif(
+    not (shutil.which("bash") and shutil.which("curl")), reason="bash and curl are not here"
+)
 
 
 @pytest.fixture
@@ -30,18 +33,38 @@ def fake_engine(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_commands_of_the_readme_run(fake_engine):
-    commands = [line for block in blocks("console") for line in block.splitlines()]
-    assert len(commands) >= 6, "this test has stopped finding commands; mend it"
-    for command in commands:
-        program, *arguments = shlex.split(command)
-        assert program == "gouache"
-        result = CliRunner().invoke(app, separate_prompt(arguments))
-        assert result.exit_code == 0, f"{command}: {result.output}"
+@needs_a_shell
+def test_the_commands_of_the_readme_run(fake_engine, tmp_path):
+    (task,) = blocks("json", README)
+    assert task == EXAMPLE
+    (tmp_path / "task.json").write_text(task)
+    said, code = follow(README, tmp_path)
+    assert code == 0
+    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert "_update_from_generate_image" in said
+    assert said.count("succeeded") >= 4
+    assert said.endswith("All is well.\n")
+
+
+@needs_a_shell
+def test_the_tutorial_leads_to_a_stub_with_a_picture(fake_engine, tmp_path):
+    said, code = follow(TUTORIAL, tmp_path)
+    assert code == 0
+    assert "event: end" in said
+    assert "_update_from_generate_image" in said
+    recipe = read_recipe((tmp_path / "welcome.png").read_bytes())
+    assert recipe.request.prompt == "A card with a yellow balloon and a cake"
+    assert (tmp_path / "flat.png").is_file()
+
+
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=["README.md", "tutorial.md"])
+def test_a_page_names_the_port_of_the_server(page):
+    assert str(Settings.model_fields["port"].default) == PORT
+    assert f"127.0.0.1:{PORT}" in page
 
 
 def test_the_python_of_the_readme_runs(fake_engine, capsys):
-    (code,) = blocks("python")
+    (code,) = blocks("python", README)
     exec(compile(code, "README.md", "exec"), {})
     assert "(1024, 1024, 3) A red bicycle" in capsys.readouterr().out
 
@@ -72,6 +95,7 @@ def test_the_readme_installs_as_the_scripts_do():
     ):
         assert words in script
         assert words in README
+        assert words in TUTORIAL
 
 
 def test_the_readme_is_short():
