@@ -5,8 +5,10 @@ half surrogate pairs, numbers without end, nesting without end. None of it gets 
 """
 
 import difflib
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -75,6 +77,40 @@ class Given(BaseModel):
         if found:
             raise ValidationError.from_exception_data(cls.__name__, found)
         return values
+
+
+def read_json(raw: bytes, what: str, *, param: str | None = None) -> Any:
+    """Return the value that `raw` is the JSON of; `what` and `param` name it in an error.
+
+    Raises:
+        RequestError: it is not JSON in UTF-8, or one that two readers could read in two ways: with NaN
+            or infinities, or the same key twice in an object.
+    """
+
+    def no_number(text: str) -> float:
+        raise RequestError(f"{what} has {text}, which is not JSON", param=param)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            twice = next(name for name, count in Counter(n for n, _ in pairs).items() if count > 1)
+            message = f"{what} has the key {twice[:100]!r} twice in one object"
+            raise RequestError(message, param=param)
+        return value
+
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=no_number)
+    except UnicodeDecodeError as error:
+        message = f"{what} is not UTF-8, from byte {error.start} on"
+        raise RequestError(message, param=param) from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise RequestError(f"{what} is not JSON: {error.msg} at {where}", param=param) from error
+    except RecursionError as error:
+        message = f"{what} is nested more than {MAX_DEPTH} deep"
+        raise RequestError(message, param=param) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise RequestError(f"{what} has a number that is too long", param=param) from error
 
 
 def read(model: type[Model], values: object, *, inside: str = "") -> Model:

@@ -5,12 +5,12 @@ waits for that one, and takes over should it go.
 """
 
 import asyncio
-import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,7 +19,7 @@ from gouache import images
 from gouache.commands.options import DataDir
 from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
 from gouache.commands.stopping import stop_asked
-from gouache.contract import FIRST, LAST, GenerateImage, Result, read
+from gouache.contract import FIRST, LAST, GenerateImage, Result
 from gouache.errors import (
     AlreadyRunning,
     FileNotFound,
@@ -27,6 +27,7 @@ from gouache.errors import (
     StorageError,
     TaskNotCancellable,
 )
+from gouache.given import read, read_json
 from gouache.records import ENDED, NewTask, Progress, TaskRecord, result
 from gouache.settings import Settings, read_settings
 from gouache.terminal import drawing_shown, step_of
@@ -66,29 +67,6 @@ def run(
         raise typer.Exit(exit_code_of(end.error.code))
 
 
-def read_json(data: bytes, name: str) -> object:
-    """Return the value that UTF-8 text of JSON stands for; `name` is where it is from.
-
-    Raises:
-        RequestError: it is not UTF-8, not JSON, or nested too deep.
-    """
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no number of JSON")
-
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{name} is not UTF-8 at byte {error.start}", param="file") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise RequestError(f"{name} is not JSON: {error.msg}, {where}", param="file") from error
-    except ValueError as error:
-        raise RequestError(f"{name} is not JSON: {error}", param="file") from error
-    except RecursionError as error:
-        raise RequestError(f"{name} is nested too deep", param="file") from error
-
-
 def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
     """Return the task in a file, with the priority of the option where one is given."""
     name = "standard input" if file == "-" else file
@@ -104,7 +82,7 @@ def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
         raise RequestError(message, param="file") from error
     if len(data) > most:
         raise RequestError(f"{name} is larger than {most:,} bytes (max_body_bytes)", param="file")
-    values = read_json(data, name)
+    values = read_json(data.removeprefix(BOM_UTF8), name, param="file")
     if not isinstance(values, dict):
         raise RequestError(f"{name} must hold one task, a JSON object", param="file")
     task = read(NewTask, values if priority is None else values | {"priority": priority})
