@@ -163,6 +163,7 @@ class Durable:
         """
         embedded = self._engine.dialect.name == "sqlite"
         self._executor = "local" if embedded else _executor_name()
+        self._begun.clear()
         DBOS(
             config={
                 "name": APPLICATION,
