@@ -1,6 +1,7 @@
 """Bad requests: each gets exactly the documented error, and changes nothing in the database or on disk."""
 
 import json
+import socket
 import sqlite3
 
 import pytest
@@ -392,6 +393,14 @@ def test_a_bad_request_is_refused_by_name_and_changes_nothing(server, client, en
     assert set(response.json()) == {"error"}
     assert len(error["message"]) > 10
     assert (rows(server), on_disk(server)) == before
+
+
+def test_a_body_announced_too_large_is_refused_before_it_is_sent(server):
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as ours:
+        lines = ["POST /tasks HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
+        ours.sendall("\r\n".join([*lines, "Content-Length: 999999999999", "", ""]).encode())
+        assert ours.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_refusal_says_what_is_allowed(client):

@@ -89,7 +89,9 @@ def test_a_task_of_the_slow_kind_is_cancelled_once(client):
     cancelled = client.post(f"{there}/cancel")
     assert cancelled.status_code == 200
     assert cancelled.json()["state"] == "cancelled"
-    assert cancelled.json()["error"]["code"] == "cancelled"
+    error = cancelled.json()["error"]
+    assert (error["code"], error["param"]) == ("cancelled", None)
+    assert set(error) == {"code", "message", "type", "param", "retryable"}
     again = client.post(f"{there}/cancel")
     assert (again.status_code, again.json()["error"]["code"]) == (409, "task_not_cancellable")
 
