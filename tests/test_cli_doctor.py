@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from gouache.cli import app
@@ -16,6 +15,7 @@ from gouache.diffusion import weights
 from gouache.records import NewTask
 from gouache.service import open_service
 from gouache.settings import Settings, read_settings
+from tests.commands import begun
 
 WEIGHTS = Path(weights.__file__).parents[1] / "weights" / "model.json"
 
@@ -83,7 +83,7 @@ def test_no_secret_is_shown(monkeypatch):
         assert "password" not in out
 
 
-def test_the_database_is_shown_with_its_tasks_and_whether_somebody_executes():
+def test_the_database_is_shown_with_its_tasks_and_workers(tmp_path):
     with open_service(read_settings()) as service:
         service.submit(NewTask(tasktype="generate_image", params={"prompt": "x"}))
     _, found = answer()
@@ -92,17 +92,21 @@ def test_the_database_is_shown_with_its_tasks_and_whether_somebody_executes():
         "reachable": True,
         "version": "0001",
         "tasks": {"queued": 1},
-        "executed": False,
+        "workers": 0,
     }
-    with FileLock("data/running.lock"):
-        assert answer()[1]["database"]["executed"] is True
+    with begun(tmp_path, "serve", "--port", "0") as server:
+        server.ready()
+        assert answer()[1]["database"]["workers"] == 1
 
 
-def test_a_postgresql_database_is_examined(monkeypatch, postgres_url):
+def test_a_postgresql_database_is_examined(monkeypatch, postgres_url, tmp_path):
     monkeypatch.setenv("GOUACHE_DATABASE_URL", postgres_url)
     code, found = answer()
-    assert code == 0
-    assert (found["database"]["kind"], found["database"]["reachable"]) == ("PostgreSQL", True)
+    assert (code, found["database"]["kind"], found["database"]["workers"]) == (0, "PostgreSQL", 0)
+    with begun(tmp_path / "1", "worker") as one, begun(tmp_path / "2", "worker") as two:
+        one.ready()
+        two.ready()
+        assert answer()[1]["database"]["workers"] == 2
 
 
 def test_a_database_that_is_away_is_a_problem(monkeypatch):

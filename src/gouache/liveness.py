@@ -22,10 +22,22 @@ from gouache.errors import DatabaseUnavailable
 SCAN_SECONDS = 1.0
 STILL_SECONDS = 10.0
 HUNG_SECONDS = 60.0
+WORKER = "gouache worker "
+"""How the connections that hold these locks are named, for whoever looks at the server."""
+
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('gouache:' || %s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('gouache:' || %s, 0))"
 
 _log = logging.getLogger(__name__)
+
+
+def workers(connection: sa.Connection) -> int:
+    """Return how many workers live."""
+    query = sa.text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND starts_with(application_name, :worker)"
+    )
+    return connection.scalar(query, {"worker": WORKER}) or 0
 
 
 class Liveness:
@@ -66,6 +78,7 @@ class Liveness:
         self._connection = psycopg.connect(
             self._dsn,
             autocommit=True,
+            application_name=f"{WORKER}{self._executor}",
             options=f"-c idle_session_timeout={STILL_SECONDS * 1000:.0f}",
             connect_timeout=5,
             keepalives_idle=5,

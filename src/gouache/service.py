@@ -355,6 +355,10 @@ class Service:
         """Run no more tasks; those that are running end within `stop_seconds` or are handed back."""
         self._work.stop()
 
+    def workers(self) -> int:
+        """Return how many processes run tasks now; on SQLite at most one."""
+        return self._work.workers()
+
     def orphans(self) -> list[Path]:
         """Return stored files that no row points to and no running task is about to."""
         return self._work.orphans()

@@ -17,6 +17,7 @@ from gouache.database import reading, writing
 from gouache.durable import Durable
 from gouache.errors import AlreadyRunning, GouacheError, SettingsError, TaskGaveUp
 from gouache.files import FileStore
+from gouache.liveness import workers
 from gouache.settings import Settings
 from gouache.stubs import Stubs, failure, fileuuid_of
 
@@ -47,7 +48,7 @@ class Work:
         self._durable = durable
         self._stubs = stubs
         self._files = files
-        self._lock = FileLock(settings.data_dir / "running.lock")
+        self._lock = self._new_lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -92,6 +93,21 @@ class Work:
         self._thread.join()
         self._thread = None
         self._lock.release()
+
+    def workers(self) -> int:
+        """Return how many processes run tasks now."""
+        if self._engine.dialect.name != "sqlite":
+            with reading(self._engine) as connection:
+                return workers(connection)
+        try:
+            with self._new_lock().acquire(blocking=False):
+                return 0
+        except Timeout:
+            return 1
+
+    def _new_lock(self) -> FileLock:
+        """Return the lock of whoever runs the tasks of the data folder; any thread may free it."""
+        return FileLock(self._settings.data_dir / "running.lock", thread_local=False)
 
     def orphans(self, seconds: float = ORPHAN_SECONDS) -> list[Path]:
         """Return stored files written longer ago that no row points to, nor will soon.

@@ -25,7 +25,6 @@ from gouache.settings import (
 if TYPE_CHECKING:
     from gouache.service import Service
 
-LOCK = "running.lock"
 ENOUGH_BYTES = 500_000_000
 """Less free disk than this is a problem: some hundred pictures."""
 
@@ -102,8 +101,7 @@ def _look_at_database(settings: Settings, report: Report, *, sweep: bool) -> Non
     try:
         with open_service(settings) as service:
             found |= {"reachable": True, "version": VERSION, "tasks": service.task_counts()}
-            if embedded:
-                found["executed"] = _is_executed(settings)
+            found["workers"] = service.workers()
             _look_at_files(service, report, sweep=sweep)
     except GouacheError as error:
         found["reachable"] = False
@@ -111,17 +109,6 @@ def _look_at_database(settings: Settings, report: Report, *, sweep: bool) -> Non
             f"{error.message}; check that the database runs and database_url is right, or that "
             f"{settings.data_dir} may be written"
         )
-
-
-def _is_executed(settings: Settings) -> bool:
-    """Whether a process executes the tasks of the data folder now."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(settings.data_dir / LOCK, blocking=False):
-            return False
-    except Timeout:
-        return True
 
 
 def _look_at_files(service: "Service", report: Report, *, sweep: bool) -> None:
