@@ -22,6 +22,7 @@ from gouache.contract import (
     read,
     read_request,
     resolved,
+    seed_of,
 )
 from gouache.errors import ContentRefused, RequestError
 from gouache.records import NewTask, schemas
@@ -100,6 +101,7 @@ def test_a_prompt_alone_is_a_request_and_the_defaults_are_the_documented_ones():
         "filename": None,
         "disable_model_response": False,
         "seed": None,
+        "seed_from": None,
         "style": None,
     }
 
@@ -256,6 +258,66 @@ def test_a_task_without_its_fields_is_refused_with_each():
         read(Task, {}, inside="tasks.logo")
     assert caught.value.param == "tasks.logo.tasktype"
     assert caught.value.message == "tasks.logo.tasktype is required; tasks.logo.params is required"
+
+
+@pytest.mark.parametrize(
+    ("identity", "seed"),
+    [
+        ("zoe@example.com", 1047084279),
+        ("Zoë", 3332449944),
+        (7, 2030201243),
+        (True, 3049169947),
+        ({"org": 1, "user": ["a", None, 0.5]}, 4028690891),
+    ],
+)
+def test_a_seed_from_somebody_is_the_same_in_every_version(identity, seed):
+    request = read_request({"prompt": CAT, "seed_from": identity})
+    assert request.wanted_seed == seed
+    assert (request.seed, request.seed_from) == (None, identity)
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        (7, 7.0),
+        (7, "7"),
+        ("Zoe\u0308", "Zo\u00eb"),
+        ({"a": 1, "b": [2.0]}, {"b": [2], "a": 1.0}),
+    ],
+)
+def test_the_same_identity_written_otherwise_has_the_same_seed(one, same):
+    assert seed_of(one) == seed_of(same)
+
+
+def test_other_identities_have_other_seeds_anywhere_in_their_range():
+    seeds = [seed_of(f"user {i}") for i in range(1000)]
+    assert len(set(seeds)) == 1000
+    assert min(seeds) < 2**32 / 100
+    assert max(seeds) > 2**32 * 0.99
+    assert seed_of("a@x") != seed_of("A@x")
+
+
+def test_without_an_identity_the_seed_is_the_one_given_if_any():
+    assert read_request({"prompt": CAT, "seed": 7, "seed_from": None}).wanted_seed == 7
+    assert read_request({"prompt": CAT}).wanted_seed is None
+
+
+@pytest.mark.parametrize("empty", ["", " \n", [], {}])
+def test_an_empty_identity_is_refused(empty):
+    error = refusal(prompt=CAT, seed_from=empty)
+    assert error.param == "seed_from"
+    assert error.message.startswith("seed_from must not be empty: everyone would get the same")
+
+
+def test_an_identity_too_long_is_refused_and_not_repeated():
+    error = refusal(prompt=CAT, seed_from={"of": "secret" * 2000})
+    assert error.message == "seed_from must have at most 10,000 characters as JSON"
+
+
+def test_a_seed_and_somebody_it_comes_from_are_refused_together():
+    error = refusal(prompt=CAT, seed=7, seed_from="zoe@example.com")
+    assert error.param == "seed_from"
+    assert error.message == "seed_from cannot be used together with seed; leave one out"
 
 
 def test_the_request_is_echoed_with_its_defaults():

@@ -154,8 +154,17 @@ def test_every_choice_of_a_request_is_checked():
     check_supported(request, Capabilities(**everything, styles=("flat",)))
 
 
+def test_a_seed_from_somebody_is_refused_where_seeds_are():
+    can = Capabilities(models={"dall-e-3": "x"}, supports_seed=False)
+    with pytest.raises(UnsupportedByEngine, match="seed_from is not supported") as caught:
+        check_supported(read_request({"prompt": PROMPT, "seed_from": "zoe"}), can)
+    assert caught.value.param == "seed_from"
+
+
 def test_a_seed_is_kept_and_a_missing_one_is_new_each_time():
     assert choose_seed(read_request({"prompt": PROMPT, "seed": 5})) == 5
+    ours = read_request({"prompt": PROMPT, "seed_from": "zoe"})
+    assert choose_seed(ours) == ours.wanted_seed
     request = read_request({"prompt": PROMPT})
     assert choose_seed(request) != choose_seed(request)
 

@@ -38,6 +38,13 @@ def test_the_recipe_read_is_the_recipe_written(params):
     assert images.read_recipe(images.encode_png(pixels(), written)) == written
 
 
+def test_whose_picture_it_is_is_not_in_the_file():
+    data = images.encode_png(pixels(), recipe(seed_from="zoe@example.com"))
+    assert b"zoe@example.com" not in data
+    read = images.read_recipe(data)
+    assert (read.request.seed_from, read.seed) == (None, 7)
+
+
 def test_the_pixels_read_are_the_pixels_written():
     drawn = pixels()
     np.testing.assert_array_equal(images.decode_png(images.encode_png(drawn, recipe())), drawn)

@@ -1,11 +1,14 @@
 """The contract of the `generate_image` task: the request, the task around it, and its result.
 
 Field names, values and defaults are those of the task's users, so that what was written for it keeps
-working; `seed` and `style` are our additions. Defaults live here and nowhere else. The request is one
-frozen object from the surface all the way into the file. `docs/schema/` holds these models as JSON
+working; `seed`, `seed_from` and `style` are our additions. Defaults live here and nowhere else. The
+request is one frozen object from the surface all the way into the file. `docs/schema/` holds these models as JSON
 Schema (`test_the_committed_schemas_are_those_of_the_models`).
 """
 
+import hashlib
+import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -16,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    JsonValue,
     StrictInt,
     WithJsonSchema,
     field_validator,
@@ -33,6 +37,7 @@ SIZES: tuple[Size, ...] = get_args(Size)
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 MAX_CHARACTERS = {"prompt": 32_000, "model": 200, "filename": 1000, "style": 50}
 MAX_SEED = 2**32 - 1
+MAX_SEED_SOURCE_CHARACTERS = 10_000
 BUILT_IN_GATEWAY = UUID("e366a208-63a2-48ea-af74-e3e0abf703b4")
 """The gateway of the task's documented example."""
 
@@ -92,6 +97,11 @@ class GenerateImage(Given):
         le=MAX_SEED,
         description="The same seed draws the same picture; a new one is chosen without it.",
     )
+    seed_from: JsonValue = Field(
+        None,
+        repr=False,  # often an e-mail address
+        description="Whose picture it is, like a user's id: the same value gives the same seed.",
+    )
     style: str | None = Field(
         None,
         min_length=1,
@@ -100,6 +110,29 @@ class GenerateImage(Given):
     )
 
     _whole_seed = field_validator("seed", mode="before")(_whole)
+
+    @field_validator("seed_from", mode="before")
+    @classmethod
+    def _tells_one_from_another(cls, value: object) -> object:
+        if value in ("", [], {}) or (isinstance(value, str) and not value.strip()):
+            raise ValueError("must not be empty: everyone would get the same picture")
+        if value is not None and len(_canonical(value)) > MAX_SEED_SOURCE_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_SEED_SOURCE_CHARACTERS:,} characters as JSON")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_source_of_its_seed(cls, values: object) -> object:
+        if isinstance(values, Mapping):
+            both = (values.get("seed"), values.get("seed_from"))
+            if None not in both:
+                raise refused(cls, "seed_from", "cannot be used together with seed; leave one out")
+        return values
+
+    @property
+    def wanted_seed(self) -> int | None:
+        """The seed asked for, by number or by whose picture it is; None leaves the choice."""
+        return self.seed if self.seed_from is None else seed_of(self.seed_from)
 
     @property
     def width(self) -> int:
@@ -267,6 +300,16 @@ def resolved(request: GenerateImage) -> dict[str, Any]:
     return always | {"n": 1} | given | {"n": 1}
 
 
+def seed_of(identity: JsonValue) -> int:
+    """Return the seed that always belongs to a value; the text "7" and the number 7 have the same.
+
+    It is the first 32 bits of the SHA-256 of the value's text: NFC, UTF-8; of what is not text, JSON
+    with sorted names and nothing between its tokens.
+    """
+    digest = hashlib.sha256(_canonical(identity).encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
 def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImage:
     """Return the request that `params` describes; `inside` leads to them, for the error's `param`.
 
@@ -275,6 +318,22 @@ def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImag
             the message names each with the values it allows.
     """
     return read(GenerateImage, params, inside=inside)
+
+
+def _canonical(value: object) -> str:
+    """Return the one text that stands for a JSON value."""
+    if not isinstance(value, str):
+        value = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return unicodedata.normalize("NFC", value)
+
+
+def _plain(value: object) -> object:
+    """Return a JSON value with 7 for each 7.0."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return _whole(value)
 
 
 def _unknown(model: BaseModel, what: str) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from gouache import __version__
 from gouache.contract import GenerateImage
@@ -51,7 +51,10 @@ _RESERVED_CHARACTERS = set('<>:"|?*')
 
 
 class Recipe(BaseModel):
-    """All that is needed to draw a picture again: the request, and what the engine chose."""
+    """All that is needed to draw a picture again: the request, and what the engine chose.
+
+    Of `seed_from` only the seed is kept: a picture is shown to many, and the value may be an address.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,6 +62,13 @@ class Recipe(BaseModel):
     seed: int
     model: str
     revised_prompt: str
+
+    @field_validator("request")
+    @classmethod
+    def _tells_nobody_whose_it_is(cls, request: GenerateImage) -> GenerateImage:
+        if request.seed_from is None:
+            return request
+        return request.model_copy(update={"seed_from": None})
 
 
 def alt_text(recipe: Recipe) -> str:

@@ -102,15 +102,17 @@ def check_supported(request: GenerateImage, capabilities: Capabilities) -> None:
         raise UnsupportedByEngine(
             f"{name} {value!r} is not supported by this engine; {wanted}", param=name
         )
-    if request.seed is not None and not capabilities.supports_seed:
-        raise UnsupportedByEngine(
-            "seed is not supported by this engine; leave it out", param="seed"
-        )
+    for name in ("seed", "seed_from"):
+        if getattr(request, name) is not None and not capabilities.supports_seed:
+            raise UnsupportedByEngine(
+                f"{name} is not supported by this engine; leave it out", param=name
+            )
 
 
 def choose_seed(request: GenerateImage) -> int:
-    """Return the request's seed, or a new one that nobody can guess."""
-    return secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
+    """Return the seed the request asks for, or a new one that nobody can guess."""
+    wanted = request.wanted_seed
+    return secrets.randbelow(MAX_SEED + 1) if wanted is None else wanted
 
 
 def engine_names() -> list[str]:
