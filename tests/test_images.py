@@ -50,11 +50,67 @@ def test_the_pixels_read_are_the_pixels_written():
     np.testing.assert_array_equal(images.decode_png(images.encode_png(drawn, recipe())), drawn)
 
 
-def test_the_alternative_text_is_the_prompt_on_one_printable_line():
-    data = images.encode_png(pixels(), recipe(prompt=" A \x01white\n\x1b cat \u202e"))
+def test_the_file_carries_the_alternative_text_and_the_programs_name():
+    data = images.encode_png(pixels(), recipe())
     with Image.open(io.BytesIO(data)) as image:
-        assert image.info["Description"] == "A white cat"
+        assert image.info["Description"] == "A white cat."
         assert image.info["Software"].startswith("gouache ")
+
+
+@pytest.mark.parametrize(
+    ("revised", "alt"),
+    [
+        (" A \x01white\n\x1b cat \u202e", "A white cat."),
+        (
+            "a picture of a white cat sitting on a red car, flat vector style, plain light green "
+            "background. Drawn differently: “sports car” as car.",
+            "A white cat sitting on a red car.",
+        ),
+        (
+            "a logo with a teal hexagon and a white cup of coffee, one-colour emblem style, plain "
+            "white background. Drawn differently: “coffee roastery” as cup of coffee. Text not "
+            "drawn: “Blue Fox. Ltd”.",
+            "A logo with a teal hexagon and a white cup of coffee.",
+        ),
+        (
+            "an avatar of a person, cartoon style, plain #aabbcc background. Drawn differently: "
+            "“user” as person. Not drawn: “friendly”, “big” and 3 more.",
+            "An avatar of a person.",
+        ),
+        (
+            "a picture of a mountain, soft 3D style, outer space background",
+            "A mountain on an outer space background.",
+        ),
+        (
+            "a poster of two cats, cartoon style, blue background with white dots",
+            "A poster of two cats on a blue background with white dots.",
+        ),
+        (
+            "a pattern of stars, flat vector style, red to blue gradient background",
+            "A pattern of stars.",
+        ),
+        ("A photo-realistic image of a lake at dawn! It is calm.", "A lake at dawn! It is calm."),
+        ("Please create a logo for Müller & Söhne", "A logo for Müller & Söhne."),
+        ("a cat holding a picture of a dog", "A cat holding a picture of a dog."),
+        ("x" * 400, "X" + "x" * 148 + "…"),
+        (
+            "A wide banner with a red maple leaf falling past an old brick house at the end of a "
+            "long street, lit by the late sun, with two children who run after a small brown dog",
+            "A wide banner with a red maple leaf falling past an old brick house at the end of a "
+            "long street, lit by the late sun.",
+        ),
+        ("word " * 90, "Word" + " word" * 28 + "…"),
+    ],
+)
+def test_the_alternative_text_is_a_short_sentence_on_what_was_drawn(revised, alt):
+    drawn = recipe(prompt="Anything").model_copy(update={"revised_prompt": revised})
+    assert images.alt_text(drawn) == alt
+    assert len(alt) <= images.MAX_ALT_CHARACTERS
+
+
+def test_where_nothing_was_revised_the_alternative_text_is_the_prompts():
+    drawn = recipe(prompt="Draw me a red fox").model_copy(update={"revised_prompt": ""})
+    assert images.alt_text(drawn) == "A red fox."
 
 
 def test_a_picture_of_another_program_has_no_recipe():

@@ -97,7 +97,7 @@ class GenerateImage(Given):
         le=MAX_SEED,
         description="The same seed draws the same picture; a new one is chosen without it.",
     )
-    seed_from: JsonValue = Field(
+    seed_from: Annotated[JsonValue, WithJsonSchema({})] = Field(
         None,
         repr=False,  # often an e-mail address
         description="Whose picture it is, like a user's id: the same value gives the same seed.",

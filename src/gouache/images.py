@@ -7,6 +7,7 @@ Pixels are (H, W, 3) uint8 sRGB arrays. The recipe is the JSON text of the PNG's
 import base64
 import io
 import os
+import re
 import secrets
 import unicodedata
 import uuid
@@ -20,12 +21,35 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from gouache import __version__
 from gouache.contract import GenerateImage
 from gouache.errors import RecipeNotFound, StorageError
+from gouache.scene import STYLES
 
 CONTENT_TYPE = "image/png"
 EXTENSION = ".png"
 MAX_FILENAME_BYTES = 200
 RECIPE_KEYWORD = "gouache"
 MAX_PREVIEW_SIDE = 128
+
+MAX_ALT_CHARACTERS = 150
+
+_STYLES = "|".join(re.escape(phrase) for phrase in STYLES.values())
+_PLAIN_WORDS = re.compile(
+    rf", (?:{_STYLES}|plain [\w# ]+ background|[\w# ]+ gradient background)\b"
+)
+_BACKGROUND = re.compile(r", ([\w# ]+ background\b)")
+_NOTES = re.compile(r"(?:Drawn differently|Not drawn|Text not drawn): (?:“[^”]*”[^“”.]*)+\.")
+"""What the planner of the embedded engine says after the caption (`prompts.revise`)."""
+
+_ORDER = re.compile(
+    r"^(?:please,? )?(?:(?:can|could) you )?(?:please )?(?:i want|i need|we want|we need|create|draw"
+    r"|generate|make|design|paint|produce|render|show|give)(?: me| us)?,? (?=\S)",
+    re.IGNORECASE,
+)
+_OF_A_PICTURE = re.compile(
+    r"^(?:an?|the|this) (?:(?!an? |the )[\w-]+,? ){0,3}"
+    r"(?:image|picture|photo|photograph|illustration|drawing|rendering|depiction) "
+    r"(?:of|with|showing|shows|depicting|depicts|featuring|features) ",
+    re.IGNORECASE,
+)
 
 _NAMESPACE = uuid.UUID("5f3c1c0e-6f0e-5d53-9d2b-2a4c8f1f7b10")
 _IMAGE_EXTENSIONS = set(
@@ -72,8 +96,21 @@ class Recipe(BaseModel):
 
 
 def alt_text(recipe: Recipe) -> str:
-    """Return words for those who do not see the picture: the prompt, on one line."""
-    return " ".join(_printable(recipe.request.prompt).split())
+    """Return what is in the picture, for those who do not see it: at most `MAX_ALT_CHARACTERS`.
+
+    It is made from what was really drawn, the revised prompt: a sentence, or the first few, without
+    the style, a plain ground, what was not drawn, and words like "a picture of".
+    """
+    text = " ".join(_printable(recipe.revised_prompt or recipe.request.prompt).split())
+    text = _PLAIN_WORDS.sub("", _NOTES.sub("", text)).strip()
+    text = _BACKGROUND.sub(_on_background, _OF_A_PICTURE.sub("", _ORDER.sub("", text)))
+    kept = ""
+    for sentence in re.split(r"(?<=[.!?]) (?=\S)", text.strip(" ,;:-")):
+        if len(kept) + len(sentence) >= MAX_ALT_CHARACTERS:
+            break
+        kept = f"{kept} {sentence}".lstrip()
+    kept = kept or _cut(text)
+    return kept[:1].upper() + kept[1:] + ("" if kept.endswith((".", "!", "?", "…")) else ".")
 
 
 def encode_png(pixels: NDArray[np.uint8], recipe: Recipe) -> bytes:
@@ -203,6 +240,20 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _on_background(found: re.Match[str]) -> str:
+    article = "an" if found[1][0] in "aeiou" else "a"
+    return f" on {article} {found[1]}"
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a sentence that is too long, to the end of a clause or of a word."""
+    beginning = text[: MAX_ALT_CHARACTERS - 1].rpartition(" ")[0] or text[: MAX_ALT_CHARACTERS - 1]
+    clause = max(beginning.rfind(mark) for mark in (", ", "; ", " – ", ": "))
+    if clause > MAX_ALT_CHARACTERS // 2:
+        return beginning[:clause]
+    return beginning.rstrip(" ,;:-") + "…"
 
 
 def _printable(text: str) -> str:
