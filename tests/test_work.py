@@ -107,6 +107,27 @@ def test_a_try_that_was_given_up_ends_its_task(service):
     assert service.task(taskuuid).error.code == "task_gave_up"
 
 
+def test_a_try_that_the_database_failed_under_is_followed_by_the_next(service):
+    taskuuid = submit(service)
+    set_try(service, taskuuid, status="ERROR")
+    service._work.settle()
+    assert (service.task(taskuuid).state, service.task(taskuuid).attempts) == ("queued", 2)
+    service.start()
+    until(lambda: has_ended(service, taskuuid))
+    assert service.task(taskuuid).success
+
+
+def test_a_drawing_goes_on_where_its_progress_cannot_be_written(service, monkeypatch):
+    def away(key, value):
+        raise sa.exc.OperationalError("insert", {}, Exception("the database is away"))
+
+    monkeypatch.setattr(DBOS, "write_stream", away)
+    service.start()
+    taskuuid = submit(service, model="fake-slow")
+    until(lambda: has_ended(service, taskuuid))
+    assert service.task(taskuuid).success
+
+
 def test_an_earlier_try_that_was_given_up_does_not_end_the_task(service):
     taskuuid = submit(service)
     with writing(service._engine) as connection:

@@ -241,7 +241,10 @@ class Durable:
                 await run(taskuuid, attempt, on_progress)
 
             def on_progress(progress: Progress) -> None:
-                DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
+                try:
+                    DBOS.write_stream(STREAM, progress.model_dump(exclude_none=True))
+                except Exception as error:  # the drawing goes on, whether or not it can be watched
+                    _log.warning("progress is lost: %s", str(error).partition("\n")[0])
 
             name = workflow_id(taskuuid, attempt)
             self._begun[name] += 1

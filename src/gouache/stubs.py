@@ -104,6 +104,10 @@ class Stubs:
         finally:  # cancelled, or the process is stopping: the engine ends at its next step
             stopped.set()
 
+    def lost(self, row: Row, error: GouacheError) -> None:
+        """End a try whose end nobody wrote down: the next one follows, or the task fails."""
+        self._failed(row, error, row.started or ledger.now(), threading.Event())
+
     def end(
         self,
         connection: sa.Connection,

@@ -15,11 +15,11 @@ from filelock import FileLock, Timeout
 from gouache import files, ledger
 from gouache.database import reading, writing
 from gouache.durable import Durable
-from gouache.errors import AlreadyRunning, GouacheError, SettingsError, TaskGaveUp
+from gouache.errors import AlreadyRunning, DatabaseUnavailable, SettingsError, TaskGaveUp
 from gouache.files import FileStore
 from gouache.liveness import workers
 from gouache.settings import Settings
-from gouache.stubs import Stubs, failure, fileuuid_of
+from gouache.stubs import Stubs, fileuuid_of
 
 SETTLE_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
@@ -134,23 +134,29 @@ class Work:
         return found
 
     def settle(self) -> None:
-        """End the tasks whose tries were given up, because they ended their worker again and again."""
+        """End the tries that DBOS ended by itself, unless their tasks have gone on.
+
+        One that ended its worker again and again fails its task; where the database failed under the
+        try, the next try follows.
+        """
         given_up = self._durable.given_up()
         with reading(self._engine) as connection:
             unended = ledger.unended(connection, [taskuuid for taskuuid, _ in given_up])
         for (taskuuid, attempt), word in given_up.items():
             if taskuuid not in unended:
                 continue
-            with writing(self._engine) as connection:
+            with reading(self._engine) as connection:
                 row = ledger.task_row(connection, taskuuid)
-                if row is None or row.state != "queued" or row.attempts != attempt:
-                    continue  # another try follows the one that was given up
-                error = (
-                    TaskGaveUp("the task ended its worker again and again; it is not tried again")
-                    if word == "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
-                    else GouacheError("something went wrong inside; the log of the worker has it")
+            if row is None or row.state != "queued" or row.attempts != attempt:
+                continue  # another try follows the one that was given up
+            error = (
+                TaskGaveUp("the task ended its worker again and again; it is not tried again")
+                if word == "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+                else DatabaseUnavailable(
+                    "the try ended without a result; the worker's log says why"
                 )
-                self._stubs.end(connection, row, "failed", failure(row, error))
+            )
+            self._stubs.lost(row, error)
 
     def tidy(self) -> None:
         """Forget what is no longer needed: DBOS's records, orphans, files past their days."""
