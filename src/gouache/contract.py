@@ -146,7 +146,7 @@ class GenerateImage(Given):
 
     def warnings(self) -> list[str]:
         """Return one sentence for each unknown field, with the known field it resembles."""
-        return _unknown(self, "generate_image")
+        return unknown_fields(self, "generate_image")
 
 
 class _Params:
@@ -190,7 +190,7 @@ class Task(Given):
 
     def warnings(self) -> list[str]:
         """Return one sentence for each unknown field, with the known field it resembles."""
-        return _unknown(self, "a task")
+        return unknown_fields(self, "a task")
 
 
 class FileObject(BaseModel):
@@ -336,7 +336,7 @@ def _plain(value: object) -> object:
     return _whole(value)
 
 
-def _unknown(model: BaseModel, what: str) -> list[str]:
+def unknown_fields(model: BaseModel, what: str) -> list[str]:
     """Return one sentence for each unknown field, with the known field it resembles."""
     names = list(model.model_extra or {})
     sentences = [

@@ -173,7 +173,7 @@ def names(request: GenerateImage, *, uuid: str, stubref: str | None, task: str) 
     return name + EXTENSION, name + EXTENSION
 
 
-def safe_filename(wanted: str) -> str:
+def safe_filename(wanted: str, extension: str = EXTENSION) -> str:
     """Return a name every file system takes, of at most `MAX_FILENAME_BYTES` in UTF-8.
 
     Folders, control and reserved characters go; the extension becomes that of the content.
@@ -182,13 +182,13 @@ def safe_filename(wanted: str) -> str:
     name = "".join("_" if c in _RESERVED_CHARACTERS else c for c in _printable(name))
     name = " ".join(name.split()).lstrip(".").strip()
     stem, dot, suffix = name.rpartition(".")
-    if dot and f".{suffix.lower()}" in _IMAGE_EXTENSIONS:
+    if dot and f".{suffix.lower()}" in {extension, *_IMAGE_EXTENSIONS}:
         name = stem
-    room = MAX_FILENAME_BYTES - len(EXTENSION)
+    room = MAX_FILENAME_BYTES - len(extension)
     name = name.encode()[:room].decode(errors="ignore").rstrip(" .")
     if name.split(".")[0].rstrip().lower() in _RESERVED_NAMES:
         name = f"_{name}"
-    return (name or "image") + EXTENSION
+    return (name or "image") + extension
 
 
 def check_writable(path: Path) -> None:
