@@ -305,3 +305,13 @@ def test_a_terminal_shows_the_progress_of_a_stored_task():
     assert process.wait() == 0
     assert "\u2580".encode() in shown
     assert b"4/4" in shown
+
+
+def test_on_postgresql_a_task_is_run_beside_a_worker(monkeypatch, tmp_path, postgres_url):
+    monkeypatch.setenv("GOUACHE_DATABASE_URL", postgres_url)
+    with begun(tmp_path / "worker", "worker") as worker:
+        worker.ready()
+        code, end, said = run(task())
+        assert (code, end["success"]) == (0, True), said
+        assert worker.stop()[0] == 0
+    assert len(stored("data")) == 1

@@ -211,6 +211,7 @@ def test_with_a_key_other_machines_may_come(tmp_path, monkeypatch):
     monkeypatch.setenv("GOUACHE_API_KEY", KEY)
     with serve(tmp_path, "--host", "0.0.0.0") as server:
         port = server.ready().rpartition(":")[2]
+        until(lambda: f"nobody can follow links to http://0.0.0.0:{port}" in server.said)
         local = f"http://127.0.0.1:{port}"
         assert post(local, task())[0] == 401
         assert post(local, task(), Authorization=f"Bearer {KEY}")[0] == 202

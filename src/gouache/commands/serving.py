@@ -4,7 +4,7 @@ The first SIGTERM or Ctrl-C takes no more requests, lets running tasks finish fo
 hands back the rest; they run after the next start. The second does not wait.
 """
 
-import logging
+import logging.config
 import signal
 import socket
 import threading
@@ -15,12 +15,13 @@ from typing import Annotated
 import typer
 
 from gouache.commands.options import DataDir
-from gouache.commands.outcome import INTERRUPTED, errors_shown
+from gouache.commands.outcome import INTERRUPTED, errors_shown, say_warning
 from gouache.commands.stopping import stop_asked
 from gouache.errors import SettingsError
 from gouache.settings import Settings, check_exposure, read_settings
 
 BACKLOG = 128
+EVERY_ADDRESS = ("0.0.0.0", "::")
 REQUEST_SECONDS = 1
 """How long requests in flight have at a stop; those that only wait for a task end with it."""
 
@@ -132,6 +133,8 @@ def _serve(settings: Settings, listener: socket.socket, *, work: bool) -> int:
             if work:
                 service.start()
             typer.echo(f"Gouache serves {settings.address}{_data(settings)}", err=True)
+            if settings.host in EVERY_ADDRESS and not settings.public_url:
+                say_warning(f"nobody can follow links to {settings.address}; set a public_url")
             server.run([listener])
             _say_stopping(settings)
             service.stop()
@@ -149,6 +152,7 @@ def _work(settings: Settings, gateways: list[str] | None) -> int:
         numbers.append(number)
         asked.set()
 
+    logging.config.dictConfig(LOGGING)
     with open_service(settings) as service, stop_asked(ask):
         service.start(gateways)
         names = ", ".join(gateways or settings.all_gateways)
@@ -174,6 +178,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         message = f"cannot listen on {host} port {port}: {error.strerror}; choose another --port"
         raise SettingsError(message, param="port") from error
     with listener:
+        # Else answers wait 40 ms for an ACK: asyncio sees to it only where a socket names its protocol
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         yield listener
 
 
