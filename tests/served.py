@@ -34,6 +34,7 @@ class Served:
 def served(data_dir, *, start=True, **settings):
     """Yield a server; its tasks are run where `start` is true."""
     with without_settings(data_dir), socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         port = listener.getsockname()[1]
         given = {"engine": "fake", "data_dir": data_dir, "port": port} | settings
         with open_service(Settings(**given)) as service:

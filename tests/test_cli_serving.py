@@ -71,6 +71,15 @@ def test_a_task_is_posted_drawn_and_its_picture_fetched(tmp_path):
     assert str(tmp_path / "data") in server.said
 
 
+def test_no_answer_waits_for_an_acknowledgement(tmp_path):
+    """That would be 40 ms each time, on a connection that is kept."""
+    with serve(tmp_path) as server:
+        with httpx2.Client(base_url=server.ready(), trust_env=False) as client:
+            seconds = [client.get("/health").elapsed.total_seconds() for _ in range(20)]
+        assert server.stop()[0] == 0
+    assert min(seconds) < 0.03
+
+
 def test_the_log_has_neither_prompts_nor_signatures_nor_keys(tmp_path, monkeypatch):
     monkeypatch.setenv("GOUACHE_API_KEY", KEY)
     bearer = {"Authorization": f"Bearer {KEY}"}
