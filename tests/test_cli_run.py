@@ -148,9 +148,6 @@ def test_exit_codes_are_found_by_the_code_of_the_error():
         (b"{}", "tasktype", "tasktype is required"),
         (b'{"tasktype": "generate_pdf", "params": {}}', "tasktype", "generate_image"),
         (b'{"tasktype": "generate_image"}', "params", "params is required"),
-        (b'{"tasktype": "generate_image", "params": {}}', "params.prompt", "prompt is required"),
-        (json.dumps(task(size="big")).encode(), "params.size", "1024x1024, 1024x1792, 1792x1024"),
-        (json.dumps(task(quality=1)).encode(), "params.quality", "standard, hd"),
         (json.dumps(task() | {"stubref": "x"}).encode(), "stubref", "stubref"),
         (json.dumps(task() | {"priority": 0}).encode(), "priority", "1 to 1000"),
     ],
@@ -196,6 +193,8 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_stored()
 def test_what_only_the_service_can_refuse_is_refused_by_name_too():
     other = "e366a208-63a2-48ea-af74-e3e0abf703b5"
     for wrong, param in (
+        (task() | {"params": {}}, "params.prompt"),
+        (task(size="big"), "params.size"),
         (task() | {"taskapigatewayuuid": other}, "taskapigatewayuuid"),
         (task(model="oil"), "params.model"),
         (task() | {"stubref": "2026-11-24-XXXX-NONE"}, "stubref"),

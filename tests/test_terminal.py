@@ -6,7 +6,9 @@ import numpy as np
 from rich.console import Console
 
 from gouache.engines import Step
-from gouache.terminal import can_preview, drawing_shown, half_blocks
+from gouache.images import preview_url
+from gouache.records import Progress
+from gouache.terminal import can_preview, drawing_shown, half_blocks, step_of
 
 
 def terminal(**looks):
@@ -57,3 +59,11 @@ def test_steps_without_a_preview_move_the_bar():
         on_step(Step(2, 5))
     console.file.seek(0)
     assert "2/5" in console.file.read()
+
+
+def test_progress_of_a_stored_task_becomes_a_step_with_its_preview():
+    pixels = np.full((64, 112, 3), (200, 30, 30), np.uint8)
+    step = step_of(Progress(attempt=1, step=3, steps=4, preview=preview_url(pixels)))
+    assert (step.step, step.steps, step.preview.shape) == (3, 4, (64, 112, 3))
+    assert np.abs(step.preview.astype(int) - pixels).max() < 10, "JPEG keeps a plain colour"
+    assert step_of(Progress(attempt=1, step=3, steps=4)).preview is None

@@ -19,7 +19,7 @@ from gouache import images
 from gouache.commands.options import DataDir
 from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
 from gouache.commands.stopping import stop_asked
-from gouache.contract import FIRST, LAST, GenerateImage, Result
+from gouache.contract import FIRST, LAST, Result
 from gouache.errors import (
     AlreadyRunning,
     FileNotFound,
@@ -85,9 +85,7 @@ def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
     values = read_json(data.removeprefix(BOM_UTF8), name, param="file")
     if not isinstance(values, dict):
         raise RequestError(f"{name} must hold one task, a JSON object", param="file")
-    task = read(NewTask, values if priority is None else values | {"priority": priority})
-    read(GenerateImage, task.params, inside="params")  # before a database is made for it
-    return task
+    return read(NewTask, values if priority is None else values | {"priority": priority})
 
 
 def _run(
