@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Make the fonts in src/gouache/fonts from Inter's OpenType files: scripts/fonts FOLDER.
+"""Subsets the fonts the package ships from Inter's files: `python -m training.fonts FOLDER`.
 
 Needs fonttools. FOLDER holds the files of FACES, as Debian's package fonts-inter (4.0) has them.
 Kept: Latin, Latin Extended, Greek, Cyrillic, punctuation and kerning.
@@ -11,8 +10,7 @@ from pathlib import Path
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
-FACES = ["InterDisplay-Bold", "InterDisplay-Medium"]  # over pictures
-FACES += ["Inter-Regular", "Inter-Italic", "Inter-Bold", "Inter-BoldItalic"]  # in documents
+FACES = ("Inter-Regular", "Inter-Italic", "Inter-Bold", "Inter-BoldItalic")
 RANGES = [(0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x304), (0x370, 0x3FF), (0x400, 0x52F)]
 RANGES += [(0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x203A), (0x20A0, 0x20BF), (0x2116, 0x2122)]
 
