@@ -15,6 +15,11 @@ SOURCE = ROOT / "src" / "gouache"
 
 PLANNER = (
     "prompts",
+    "messages",
+    "planning",
+    "salience",
+    "letters",
+    "profiles",
     "layouts",
     "grouping",
     "reading",

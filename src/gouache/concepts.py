@@ -111,9 +111,7 @@ class ConceptBank:
         """Return for each query the `count` concepts nearest in meaning, best first."""
         if not queries:
             return []
-        if self._vectors is None:
-            self._vectors = embed(self._phrases)
-        likeness = embed(queries) @ self._vectors.T  # (queries, phrases)
+        likeness = embed(queries) @ self._phrase_vectors(embed).T  # (queries, phrases)
         found = []
         for row in likeness:
             best = np.maximum.reduceat(row[self._rows], self._starts) - self._odd
@@ -121,6 +119,22 @@ class ConceptBank:
             order = np.argsort(-score)[:count]
             found.append([Near(self.concepts[i], float(best[i]), float(score[i])) for i in order])
         return found
+
+    def likeness(self, queries: list[str], embed: Embed) -> Array:
+        """Return (queries, concepts): how near each concept is, mostly by its best phrase."""
+        likeness = embed(queries) @ self._phrase_vectors(embed).T
+        best = np.maximum.reduceat(likeness[:, self._rows], self._starts, axis=1) - self._odd
+        return np.asarray(0.7 * best + 0.3 * likeness[:, self._name_rows], np.float32)
+
+    def name_vectors(self, names: list[str], embed: Embed) -> Array:
+        """Return the vectors (N, 384) of concepts by their names."""
+        at = {name: row for name, row in zip(self._by_name, self._name_rows, strict=True)}
+        return self._phrase_vectors(embed)[[int(at[name]) for name in names]]
+
+    def _phrase_vectors(self, embed: Embed) -> Array:
+        if self._vectors is None:
+            self._vectors = embed(self._phrases)
+        return self._vectors
 
     def _tie_phrases(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return phrase rows by concept, where each concept's begin, and the rows of the names."""

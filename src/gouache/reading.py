@@ -91,10 +91,10 @@ class Reading:
             self.missed.append(text)
 
 
-def read(words: list[Word]) -> Reading:
-    """Return what the words say."""
+def read(words: list[Word], *, is_long: bool | None = None) -> Reading:
+    """Return what the words say; whether they are a long text is counted, unless it is known."""
     spoken = sum("breaks" not in word for word in words)
-    reading = Reading(is_long=spoken > LONG)
+    reading = Reading(is_long=spoken > LONG if is_long is None else is_long)
     reading.intent = find_intent(words)
     reading.background, described = find_background(words)
     for text in described:

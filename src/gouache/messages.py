@@ -1,0 +1,88 @@
+"""Which kind of text a prompt is, and its reading: a description, a letter or a record.
+
+A description is read as it stands. A letter is read for what matters in it, apart from the request
+that may lead it; a record becomes the sentence that a person would have written.
+"""
+
+import re
+from dataclasses import dataclass
+
+from gouache.concepts import ConceptBank
+from gouache.grounds import find_intent
+from gouache.letters import Letter, open_letter
+from gouache.profiles import Record, read_record
+from gouache.reading import Reading, read
+from gouache.salience import pieces_of
+from gouache.tagging import clean, tag, take_names
+
+MOST_WORDS = 1500
+"""Later words of a letter are left unread: what it is about has been said by then."""
+
+_REQUEST = re.compile(
+    r"[^.!?\n]*\b(?:make|create|design|draw|need|want|generate|have|send|for)\b[^.!?\n]{0,80}"
+    r"\b(?:logo|avatar|banner|welcome card|invitation|poster|sticker|icon|header)\b[^.!?\n]*",
+    re.I,
+)
+_OCCASIONS = {
+    "welcome": r"\bwelcome (?:to|aboard|on board)\b",
+    "invitation": r"\binvit(?:ation|ed)\b|save the date",
+}
+
+
+@dataclass(slots=True)
+class Matter:
+    """A prompt taken in.
+
+    `text` is what was read, `names` what was written to be read, `pieces` the sentences that say best
+    what a long text is about, `intent` what is known of it besides the reading's own.
+    """
+
+    text: str
+    reading: Reading
+    names: tuple[str, ...] = ()
+    pieces: tuple[str, ...] = ()
+
+
+def take_in(prompt: str, bank: ConceptBank) -> Matter:
+    """Return what a prompt says. Any text can be taken in, an empty one too."""
+    text = clean(prompt)
+    if record := read_record(text):
+        return _from_record(record, bank)
+    if letter := open_letter(text):
+        return _from_letter(letter, bank)
+    bare, names = take_names(text)
+    reading = read(tag(bare, bank))
+    pieces = pieces_of("", bare.split("\n")) if reading.is_long else ()
+    return Matter(bare, reading, names, pieces)
+
+
+def _from_record(record: Record, bank: ConceptBank) -> Matter:
+    lead, names = take_names(record.lead)
+    if find_intent(tag(lead, bank)) is None:
+        lead = f"{'avatar' if record.is_person else 'logo'}. {lead}"
+    text = f"{lead}: {record.sentence}"
+    return Matter(text, read(tag(text, bank)), tuple(dict.fromkeys([*names, *record.names])))
+
+
+def _from_letter(letter: Letter, bank: ConceptBank) -> Matter:
+    lead, names = take_names(letter.lead)
+    asked = read(tag(lead, bank))
+    reading = read(tag(letter.text, bank)[:MOST_WORDS], is_long=True)
+    reading.intent = asked.intent or _purpose(letter, bank)
+    reading.style, reading.medium = asked.style, asked.medium
+    reading.background, reading.palette = asked.background, asked.palette
+    reading.missed = asked.missed
+    pieces = pieces_of(letter.title, letter.paragraphs)
+    return Matter(f"{lead}\n{letter.text}", reading, names, pieces)
+
+
+def _purpose(letter: Letter, bank: ConceptBank) -> str:
+    """Return what the picture of a letter is for: what it asks for, else its occasion."""
+    request = _REQUEST.search(letter.text[:2000])
+    asked = find_intent(tag(request.group(), bank)) if request else None
+    if asked:
+        return asked
+    opening = " ".join([letter.title, *letter.paragraphs[:1]])[:300]
+    return next(
+        (i for i, said in _OCCASIONS.items() if re.search(said, opening, re.I)), "newsletter"
+    )
