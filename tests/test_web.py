@@ -404,10 +404,11 @@ def test_health_says_the_version(client):
     assert client.get("/health").json() == {"ok": True, "version": __version__}
 
 
-def test_the_page_shows_each_route_and_loads_nothing(client):
+def test_the_page_shows_each_route_and_loads_nothing(server, client):
     response = client.get("/docs")
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in response.headers["content-security-policy"]
     for path in client.get("/openapi.json").json()["paths"]:
         assert path in response.text
+    assert f"curl {server.url}/tasks</pre>" in response.text
     assert re.findall(r"<(script|link|img|iframe)|\bsrc=|url\(", response.text) == []

@@ -1,7 +1,5 @@
 """The routes that say what the server is: its health, its OpenAPI document, and a page of it."""
 
-from typing import cast
-
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -9,6 +7,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from gouache import __version__
 from gouache.web.answers import answer
 from gouache.web.pages import page
+from gouache.web.parameters import TheService
 from gouache.web.refusals import PRIVATE, described
 
 NOTHING_LOADED = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -44,7 +43,7 @@ async def read_document(request: Request) -> Response:
 
 
 @router.get("/docs", include_in_schema=False)
-async def read_page(request: Request) -> Response:
+async def read_page(request: Request, service: TheService) -> Response:
     """Read the document as a page that loads nothing."""
-    text = page(cast(dict[str, object], request.app.openapi()))
+    text = page(request.app.openapi(), service.settings.address)
     return HTMLResponse(text, headers={**PRIVATE, "Content-Security-Policy": NOTHING_LOADED})

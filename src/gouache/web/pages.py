@@ -1,6 +1,7 @@
 """The OpenAPI document for people: as a page without scripts, and as `docs/http.md`."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -75,15 +76,14 @@ def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
             )
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """Return the document as HTML that loads nothing from anywhere."""
-    about = "".join(
-        f"<p>{escape(text)}</p>\n" for text in document["info"]["description"].split("\n\n")
-    )
+def page(document: Mapping[str, Any], address: str) -> str:
+    """Return the document as HTML that loads nothing, for the server at this address."""
+    about = _paragraphs(document["info"]["description"])
+    shown = "".join(_section(operation) for operation in operations(document))
     return _PAGE.substitute(
         title=escape(f"{document['info']['title']} {document['info']['version']}"),
         about=about,
-        operations="".join(_section(operation) for operation in operations(document)),
+        operations=shown.replace(SERVER, escape(address)),
     )
 
 
@@ -102,15 +102,24 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def _section(operation: Operation) -> str:
-    about = "".join(f"<p>{escape(text)}</p>\n" for text in operation.about.split("\n\n"))
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code><td>{escape(meaning)}\n"
+        f"<tr><td>{_text(name)}<td>{_text(meaning)}\n"
         for name, meaning in (*operation.parameters, *operation.answers)
     )
     return (
-        f"<h2><code>{operation.method} {escape(operation.path)}</code></h2>\n{about}"
-        f"<pre>{escape(operation.command)}</pre>\n<table>{rows}</table>\n"
+        f"<h2><code>{operation.method} {escape(operation.path)}</code></h2>\n"
+        f"{_paragraphs(operation.about)}<pre>{escape(operation.command)}</pre>\n"
+        f"<table>{rows}</table>\n"
     )
+
+
+def _paragraphs(text: str) -> str:
+    return "".join(f"<p>{_text(one)}</p>\n" for one in text.strip().split("\n\n"))
+
+
+def _text(text: str) -> str:
+    """Return a text with its words in backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _command(method: str, path: str, operation: Mapping[str, Any]) -> str:
