@@ -42,6 +42,7 @@ LEVELS = {
     "engines.fake": 2,
     "gateways": 2,
     "intake": 3,
+    "preparing": 3,
     "service": 3,
     "stubs": 3,
     "waiting": 2,
@@ -90,7 +91,9 @@ SIDEWAYS = {
     "records": {"contract", "given"},
     "intake": {"stubs"},
     "substitution": {"expressions", "handlebars", "paths"},
-    "service": {"intake", "stubs", "views", "work"},
+    "preparing": {"views"},
+    "service": {"intake", "preparing", "stubs", "views", "work"},
+    "stubs": {"preparing"},
     "work": {"stubs"},
     "settings": {"contract", "errors", "given"},
 }

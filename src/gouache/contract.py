@@ -41,6 +41,7 @@ MAX_SEED_SOURCE_CHARACTERS = 10_000
 BUILT_IN_GATEWAY = UUID("e366a208-63a2-48ea-af74-e3e0abf703b4")
 """The gateway of the task's documented example."""
 
+MAX_CONDITIONS = 50
 TASK_NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
 FIRST, DEFAULT_PRIORITY, LAST = 1, 100, 1000
 
@@ -178,15 +179,13 @@ class Task(Given):
     priority: StrictInt = Field(
         DEFAULT_PRIORITY, ge=FIRST, le=LAST, description="Lower numbers are drawn first."
     )
+    conditions: list[str] = Field(
+        [],
+        max_length=MAX_CONDITIONS,
+        description="JSONata expressions; the task is skipped unless all hold.",
+    )
 
     _whole_priority = field_validator("priority", mode="before")(_whole)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_no_conditions(cls, values: object) -> object:
-        if isinstance(values, Mapping) and values.get("conditions"):
-            raise refused(cls, "conditions", "is not supported by this version; leave it out")
-        return values
 
     def warnings(self) -> list[str]:
         """Return one sentence for each unknown field, with the known field it resembles."""
@@ -277,12 +276,17 @@ class Result(BaseModel):
     payload: Payload = Field(description="What was asked for, and what came of it.")
     task_duration_ms: int = Field(description="From the first start to the end.")
     error: TaskError | None = Field(None, description="Missing where the task succeeded.")
+    skipped: str | None = Field(
+        None, description="The condition that does not hold, where the task was not run for that."
+    )
     warnings: list[str] = Field([], description="Sentences for whoever wrote the task.")
 
     @model_validator(mode="after")
-    def _succeeded_or_failed(self) -> "Result":
-        if self.success != (self.payload.response is not None) or self.success != (not self.error):
-            raise ValueError("a task that succeeded has a response, one that failed has an error")
+    def _succeeded_failed_or_was_skipped(self) -> "Result":
+        if self.success != (self.payload.response is not None):
+            raise ValueError("a task that succeeded has a response, and no other has")
+        if [self.success, self.error is not None, self.skipped is not None].count(True) != 1:
+            raise ValueError("a task succeeded, failed with an error, or was skipped")
         return self
 
     def as_json(self) -> dict[str, Any]:

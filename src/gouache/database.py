@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, Operationa
 
 from gouache.errors import DatabaseUnavailable, StorageError
 
-VERSION = "0001"
+VERSION = "0002"
 """The newest migration, in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -93,6 +93,8 @@ tasks = _table(
     sa.Column("started", sa.BigInteger),
     sa.Column("ended", sa.BigInteger, index=True),
     sa.Column("result", sa.JSON),
+    sa.Column("conditions", sa.JSON(none_as_null=True)),
+    sa.Column("resolved", sa.JSON(none_as_null=True)),  # the params with everything put in
 )
 
 files = _table(

@@ -7,7 +7,7 @@ import string
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -22,8 +22,11 @@ from gouache.gateways import Gateways
 from gouache.ledger import Row
 from gouache.records import Attachment
 from gouache.stubs import Stubs
+from gouache.substitution import check_conditions, check_templates, is_template
 
 _LETTERS = string.ascii_uppercase + string.digits
+
+Checked = TypeVar("Checked")
 
 
 class Intake:
@@ -40,30 +43,34 @@ class Intake:
         key: str | None,
         kind: str,
         body: BaseModel,
-        write: Callable[[sa.Connection], str],
+        check: Callable[[], Checked],
+        write: Callable[[sa.Connection, Checked], str],
     ) -> str:
-        """Write once for each key; return what was written, now or the first time.
+        """Check and write once for each key; return what was written, now or the first time.
 
         Raises:
             IdempotencyKeyReused: the key came before with another body.
         """
         if key is None:
+            checked = check()
             with writing(self._engine) as connection:
-                return write(connection)
+                return write(connection, checked)
         text = json.dumps([kind, body.model_dump(mode="json")], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        try:
-            with writing(self._engine) as connection:
-                row = ledger.key_row(connection, key)
+        row = self._key_row(key)
+        if row is None:
+            checked = check()
+            try:
+                with writing(self._engine) as connection:
+                    row = ledger.key_row(connection, key)
+                    if row is None:
+                        target = write(connection, checked)
+                        ledger.insert_key(connection, key, fingerprint=fingerprint, target=target)
+                        return target
+            except IntegrityError:  # the same key at the same moment, and the other was first
+                row = self._key_row(key)
                 if row is None:
-                    target = write(connection)
-                    ledger.insert_key(connection, key, fingerprint=fingerprint, target=target)
-                    return target
-        except IntegrityError:  # the same key at the same moment, and the other was first
-            with reading(self._engine) as connection:
-                row = ledger.key_row(connection, key)
-            if row is None:
-                raise
+                    raise
         if row.fingerprint != fingerprint:
             raise IdempotencyKeyReused(
                 "this idempotency key came before with another request; use a new one",
@@ -71,6 +78,10 @@ class Intake:
             )
         first: str = row.target
         return first
+
+    def _key_row(self, key: str) -> Row | None:
+        with reading(self._engine) as connection:
+            return ledger.key_row(connection, key)
 
     def checked(self, task: Task, *, inside: str = "") -> Task:
         """Return the task; what its gateway does not know or cannot do is refused by name.
@@ -81,7 +92,9 @@ class Intake:
             UnsupportedByEngine: the gateway cannot do what a field asks for.
         """
         path = f"{inside}.params" if inside else "params"
-        request = read(GenerateImage, task.params, inside=path)
+        check_templates(task.params, inside=path)
+        check_conditions(task.conditions, inside=f"{inside}.conditions" if inside else "conditions")
+        request = read(GenerateImage, _certain(task.params), inside=path)
         gateway = self._gateways.find(task.taskapigatewayuuid, inside=inside)
         self._gateways.check(gateway, request, inside=path)
         return task
@@ -110,7 +123,7 @@ class Intake:
         waiting: bool = False,
     ) -> Row:
         """Write down a task and queue it, unless it waits for the one before it."""
-        request = read(GenerateImage, task.params)
+        request = read(GenerateImage, _certain(task.params))
         gateway = self._gateways.find(task.taskapigatewayuuid)
         seeded = self._gateways.capabilities(gateway).supports_seed
         row = ledger.insert_task(
@@ -123,6 +136,7 @@ class Intake:
             taskapigatewayuuid=str(task.taskapigatewayuuid),
             gateway=gateway,
             params=task.params,
+            conditions=task.conditions or None,
             warnings=[*task.warnings(), *request.warnings()],
             seed=choose_seed(request) if seeded else None,
             priority=task.priority,
@@ -154,3 +168,10 @@ def new_stubref() -> str:
     """Return a reference for a new stub: the day, and eight letters and digits nobody can guess."""
     parts = ["".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(2)]
     return f"{datetime.now(UTC):%Y-%m-%d}-{'-'.join(parts)}"
+
+
+def _certain(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the params without those that nobody can judge before everything is put in."""
+    certain = {name: value for name, value in params.items() if not is_template(value)}
+    unknown = {"prompt": "..."} if "prompt" in params else {}
+    return unknown | certain

@@ -246,6 +246,7 @@ def task_record(row: Row, *, started: int | None = None) -> TaskRecord:
     begun = row.started or started
     values = {name: getattr(row, name) for name in TaskRecord.model_fields if name in row._fields}
     values |= {
+        "conditions": row.conditions or [],
         "state": state,
         "created": as_text(row.created),
         "started": as_text(begun) if begun else None,
@@ -271,6 +272,15 @@ def end_task(
     }
     query = tasks.update().where(tasks.c.taskuuid == taskuuid, tasks.c.state.not_in(ENDED))
     return connection.execute(query.values(values)).rowcount == 1
+
+
+def resolve_task(
+    connection: sa.Connection, taskuuid: str, *, params: dict[str, Any], seed: int | None
+) -> Row:
+    """Write down the params of a task with everything put in, once; return its row."""
+    query = tasks.update().where(tasks.c.taskuuid == taskuuid, tasks.c.resolved.is_(sa.null()))
+    connection.execute(query.values(resolved=params, seed=seed))
+    return connection.execute(sa.select(tasks).where(tasks.c.taskuuid == taskuuid)).one()
 
 
 def retry_task(

@@ -22,10 +22,10 @@ from pydantic_core import CoreSchema
 from gouache.contract import TASK_NAME, FileObject, Payload, Result, Task, TaskError
 from gouache.given import Given
 
-TaskState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled"]
+TaskState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 
 TASK_STATES: tuple[TaskState, ...] = get_args(TaskState)
-ENDED: tuple[TaskState, ...] = ("succeeded", "failed", "cancelled")
+ENDED: tuple[TaskState, ...] = ("succeeded", "failed", "cancelled", "skipped")
 STUBREF = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[A-Z0-9]{4}-[A-Z0-9]{4}$"
 A_STUBREF = "2024-06-19-XXXX-YRA3"
 MAX_TASKS = 50
@@ -150,6 +150,7 @@ class TaskRecord(BaseModel):
     taskapigatewayuuid: str = Field(description="The gateway that does it.")
     gateway: str = Field(description="The name of the gateway's row.")
     params: dict[str, Any] = Field(description="The request as it was handed in.")
+    conditions: list[str] = Field([], description="It is skipped unless all hold.")
     priority: int = Field(description="Lower numbers are drawn first.")
     state: TaskState = Field(description="How far it is.")
     attempts: int = Field(description="Tries, the present one included.")
@@ -162,6 +163,7 @@ class TaskRecord(BaseModel):
     payload: Payload | None = Field(None, description="As of a result.")
     task_duration_ms: int | None = Field(None, description="As of a result.")
     error: TaskError | None = Field(None, description="As of a result.")
+    skipped: str | None = Field(None, description="As of a result.")
     warnings: list[str] = Field([], description="As of a result.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from gouache import files, ledger
-from gouache.contract import FileDetails
+from gouache.contract import FileDetails, Task
 from gouache.database import SIGNING_KEY, open_database, reading, writing
 from gouache.durable import Durable
 from gouache.errors import (
@@ -30,6 +30,7 @@ from gouache.gateways import Gateways
 from gouache.intake import Intake, new_stubref
 from gouache.ledger import Row
 from gouache.links import Links
+from gouache.preparing import Preparing
 from gouache.records import (
     ENDED,
     NewStub,
@@ -62,23 +63,24 @@ class Service:
         self._gateways = Gateways(settings)
         self._durable = Durable(engine)
         self._waiting = Waiting(engine)
+        with reading(engine) as connection:
+            key = ledger.fact(connection, SIGNING_KEY).encode()
+        self._links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
+        self._views = Views(self._durable, self._links)
         self._stubs = Stubs(
             settings,
             engine,
             durable=self._durable,
             gateways=self._gateways,
             files=self._files,
+            preparing=Preparing(
+                settings, engine, gateways=self._gateways, views=self._views, links=self._links
+            ),
         )
         self._intake = Intake(engine, gateways=self._gateways, stubs=self._stubs)
         self._work = Work(
             settings, engine, durable=self._durable, stubs=self._stubs, files=self._files
         )
-        with reading(engine) as connection:
-            key = ledger.fact(connection, SIGNING_KEY).encode()
-        self._links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
-        self._views = Views(self._durable, self._links)
-
-    # Stubs and stubposts
 
     def create_stub(self, new: NewStub, *, key: str | None = None) -> Stub:
         """Make a stub.
@@ -89,7 +91,7 @@ class Service:
             IdempotencyKeyReused: the key came before with another request.
         """
 
-        def write(connection: sa.Connection) -> str:
+        def write(connection: sa.Connection, _: None) -> str:
             stubref = new.stubref or new_stubref()
             if ledger.has_stub(connection, stubref):
                 raise StubExists(f"there is a stub {stubref}", param="stubref")
@@ -99,7 +101,7 @@ class Service:
             )
             return stubref
 
-        return self.stub(self._intake.once(key, "stub", new, write))
+        return self.stub(self._intake.once(key, "stub", new, lambda: None, write))
 
     def stub(self, stubref: str) -> Stub:
         """Return a stub with all its stubposts.
@@ -132,8 +134,10 @@ class Service:
             GatewayNotFound, UnsupportedByEngine: of one of the tasks.
         """
 
-        def write(connection: sa.Connection) -> str:
-            tasks = [self._intake.named(name, task) for name, task in new.tasks.items()]
+        def check() -> list[Task]:
+            return [self._intake.named(name, task) for name, task in new.tasks.items()]
+
+        def write(connection: sa.Connection, tasks: list[Task]) -> str:
             ledger.lock_stub(connection, stubref)
             stubpostuuid = str(uuid.uuid4())
             ledger.insert_stubpost(
@@ -151,7 +155,9 @@ class Service:
                 )
             return stubpostuuid
 
-        return self.stubpost(stubref, self._intake.once(key, f"stubpost of {stubref}", new, write))
+        return self.stubpost(
+            stubref, self._intake.once(key, f"stubpost of {stubref}", new, check, write)
+        )
 
     def stubpost(self, stubref: str, stubpostuuid: str) -> Stubpost:
         """Return one stubpost with its tasks.
@@ -184,8 +190,6 @@ class Service:
             )
             return Page[Stubpost](items=self._views.stubposts(connection, rows), next=following)
 
-    # Tasks
-
     def submit(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
         """Accept a single task; when this returns it is stored, and it will be run.
 
@@ -198,14 +202,13 @@ class Service:
 
         accepted: list[Row] = []
 
-        def write(connection: sa.Connection) -> str:
-            task = self._intake.checked(new)
+        def write(connection: sa.Connection, task: Task) -> str:
             if new.stubref:
                 ledger.lock_stub(connection, new.stubref)
             accepted.append(self._intake.accept(connection, task, stubref=new.stubref))
             return str(accepted[0].taskuuid)
 
-        taskuuid = self._intake.once(key, "task", new, write)
+        taskuuid = self._intake.once(key, "task", new, lambda: self._intake.checked(new), write)
         if accepted and accepted[0].taskuuid == taskuuid:
             return ledger.task_record(accepted[0])
         return self.task(taskuuid)  # the first answer to this key
@@ -298,8 +301,6 @@ class Service:
                 record = await asyncio.to_thread(self.task, taskuuid)
             yield record
 
-    # Files
-
     def file(self, fileuuid: str) -> FileDetails:
         """Return what is known of a file.
 
@@ -339,8 +340,6 @@ class Service:
             LinkRefused: it is.
         """
         self._links.check(fileuuid, expires, signature)
-
-    # Work
 
     def start(self, gateways: Sequence[str] | None = None) -> None:
         """Begin to run tasks, of these gateways or of all.

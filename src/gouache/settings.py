@@ -162,6 +162,9 @@ class Settings(BaseSettings):
         examples=["_update_from_generate_image"],
         description="The action of the stubpost that shows a finished picture.",
     )
+    org: dict[str, Any] = Field({}, description="What templates read as `org`.")
+    program: dict[str, Any] = Field({}, description="What templates read as `program`.")
+    template: dict[str, Any] = Field({}, description="What templates read as `template`.")
     stop_seconds: float = Field(
         10,
         ge=0,

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -40,11 +40,13 @@ from gouache.errors import (
     EngineRateLimited,
     EngineTimedOut,
     GouacheError,
+    RequestError,
 )
 from gouache.files import FileStore
 from gouache.gateways import Gateways
 from gouache.images import Recipe
 from gouache.ledger import Row
+from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
 from gouache.settings import Settings
 
@@ -78,6 +80,7 @@ class Stubs:
         durable: Durable,
         gateways: Gateways,
         files: FileStore,
+        preparing: Preparing,
     ) -> None:
         """Keep what a task needs on its way."""
         self._settings = settings
@@ -85,6 +88,7 @@ class Stubs:
         self._durable = durable
         self._gateways = gateways
         self._files = files
+        self._preparing = preparing
 
     async def run(self, taskuuid: str, attempt: int, on_progress: OnProgress) -> None:
         """Run one try of a task and write down what came of it."""
@@ -131,7 +135,10 @@ class Stubs:
                 size=stored.size,
                 stored=stored.stored,
             )
-            if row.stubref is not None and not read_request(row.params).disable_model_response:
+            if (
+                row.stubref is not None
+                and not read_request(used_params(row)).disable_model_response
+            ):
                 self._post_response(connection, row, stored.file)
         if row.stubpostuuid is not None:
             following = ledger.queue_next(connection, row.stubpostuuid)
@@ -157,6 +164,11 @@ class Stubs:
         self, row: Row, on_progress: OnProgress, started: int, stopped: threading.Event
     ) -> None:
         try:
+            condition = self._preparing.failed_condition(row)
+            if condition is not None:
+                self._skip(row, condition, started, stopped)
+                return
+            row = self._preparing.resolved(row)
             drawing, stored = self._draw(row, _Steps(on_progress, row.attempts, stopped))
         except Exception as error:
             if isinstance(error, Cancelled) or stopped.is_set():
@@ -175,9 +187,16 @@ class Stubs:
         ):
             self._drop(stored, stopped)
 
+    def _skip(self, row: Row, condition: str, started: int, stopped: threading.Event) -> None:
+        result = skip(row, condition)
+        self._insist(
+            lambda connection: self.end(connection, row, "skipped", result, started=started),
+            stopped,
+        )
+
     def _draw(self, row: Row, on_step: OnStep) -> tuple[Drawing, Stored]:
         """Draw a task's request and store the picture."""
-        request = read_request(row.params)
+        request = read_request(used_params(row))
         asked = self._gateways.for_engine(row.gateway, request)
         if request.seed is None and row.seed is not None:
             asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
@@ -245,7 +264,7 @@ class Stubs:
 
     def _post_response(self, connection: sa.Connection, row: Row, file: FileObject) -> None:
         """Post the picture on the stub."""
-        prompt = " ".join(str(row.params["prompt"]).split())
+        prompt = " ".join(str(used_params(row)["prompt"]).split())
         shown = prompt if len(prompt) <= 200 else prompt[:197] + "..."
         ledger.insert_stubpost(
             connection,
@@ -281,7 +300,7 @@ def success(row: Row, drawing: Drawing, stored: Stored, *, started: int) -> Resu
     return Result(
         success=True,
         payload=Payload(
-            request=resolved(read_request(row.params)),
+            request=resolved(read_request(used_params(row))),
             response=ImageResponse(
                 created=int(time.time()),
                 model=drawing.model,
@@ -307,11 +326,31 @@ def failure(row: Row, error: GouacheError, *, started: int | None = None) -> Res
     moment = ledger.now()
     return Result(
         success=False,
-        payload=Payload(request=resolved(read_request(row.params))),
+        payload=Payload(request=_echoed(row)),
         task_duration_ms=moment - (row.started or started or moment),
         error=TaskError.model_validate(error.as_json()),
         warnings=row.warnings,
     )
+
+
+def skip(row: Row, condition: str) -> Result:
+    """Return the result of a task that was not run, because a condition of it does not hold."""
+    return Result(
+        success=False,
+        payload=Payload(request=_echoed(row)),
+        task_duration_ms=0,
+        skipped=condition,
+        warnings=row.warnings,
+    )
+
+
+def _echoed(row: Row) -> dict[str, Any]:
+    """Return the request as it was resolved, or as it was given where it never was."""
+    try:
+        return resolved(read_request(used_params(row)))
+    except RequestError:
+        given: dict[str, Any] = row.params
+        return given | {"n": 1}
 
 
 class _Steps:
