@@ -116,7 +116,7 @@ def test_schemathesis_finds_nothing(tmp_path, key):
         command = [sys.executable, "-m", "schemathesis.cli"]
         command += ["--config-file", str(ROOT / "tests" / "fixtures" / "schemathesis.toml")]
         command += ["run", f"{server.url}/openapi.json", "--no-color", "--phases", phases]
-        command += ["--max-examples", "10", "--request-timeout", "60", "--continue-on-failure"]
+        command += ["--max-examples", "30", "--request-timeout", "60", "--continue-on-failure"]
         command += ["-H", f"Authorization: Bearer {key}"] if key else []
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
