@@ -284,7 +284,10 @@ def test_a_running_task_that_is_cancelled_stops_and_leaves_nothing(service):
     assert service.tasks(state="queued").items == []
     service.cancel(record.taskuuid)
     until(lambda: service._durable.running() == {}, seconds=3)
-    assert service.task(record.taskuuid).state == "cancelled"
+    cancelled = service.task(record.taskuuid)
+    assert cancelled.state == "cancelled"
+    assert cancelled.started is not None
+    assert cancelled.task_duration_ms > 0
     assert stored(service) == []
 
 

@@ -266,8 +266,9 @@ class Service:
             row = ledger.task_row(connection, taskuuid)
             if row is None:
                 raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
-            result = failure(row, Cancelled("the task was cancelled"))
-            if not self._stubs.end(connection, row, "cancelled", result):
+            started = self._durable.running([(taskuuid, row.attempts)]).get(taskuuid)
+            result = failure(row, Cancelled("the task was cancelled"), started=started)
+            if not self._stubs.end(connection, row, "cancelled", result, started=started):
                 message = f"the task {taskuuid} has ended already: {row.state}"
                 raise TaskNotCancellable(message, param="taskuuid")
             ended = ledger.task_row(connection, taskuuid)

@@ -6,10 +6,18 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Make the first tables."""
-    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    _make_what_is_shared()
+    _make_stubs()
+    _make_tasks()
+    _make_files()
+
+
+def _make_what_is_shared() -> None:
     op.create_table(
         "facts",
         sa.Column("name", sa.String(), nullable=False),
@@ -24,6 +32,9 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotency_keys")),
     )
+
+
+def _make_stubs() -> None:
     op.create_table(
         "stubs",
         sa.Column("number", number, autoincrement=True, nullable=False),
@@ -54,6 +65,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("stubpostuuid", name=op.f("uq_stubposts_stubpostuuid")),
     )
     op.create_index(op.f("ix_stubposts_stubref"), "stubposts", ["stubref"], unique=False)
+
+
+def _make_tasks() -> None:
     op.create_table(
         "tasks",
         sa.Column("number", number, autoincrement=True, nullable=False),
@@ -85,6 +99,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_tasks_state"), "tasks", ["state"], unique=False)
     op.create_index(op.f("ix_tasks_stubpostuuid"), "tasks", ["stubpostuuid"], unique=False)
     op.create_index(op.f("ix_tasks_stubref"), "tasks", ["stubref"], unique=False)
+
+
+def _make_files() -> None:
     op.create_table(
         "files",
         sa.Column("number", number, autoincrement=True, nullable=False),
