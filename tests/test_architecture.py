@@ -15,11 +15,13 @@ SOURCE = ROOT / "src" / "gouache"
 
 PLANNER = (
     "prompts",
+    "wording",
     "messages",
     "planning",
     "salience",
     "letters",
     "profiles",
+    "typeroom",
     "layouts",
     "grouping",
     "reading",
@@ -27,6 +29,7 @@ PLANNER = (
     "tagging",
     "lexicon",
     "concepts",
+    "lettering",
 )
 """From a prompt to a scene: a chain, in which each part may import those after it."""
 
@@ -50,7 +53,9 @@ LEVELS = {
     "work": 3,
     "durable": 2,
     "liveness": 2,
+    "neighbours": 2,
     "database": 1,
+    "documents": 1,
     "evaluator": 1,
     "expressions": 1,
     "files": 1,
@@ -58,9 +63,11 @@ LEVELS = {
     "images": 1,
     "ledger": 1,
     "links": 1,
+    "media": 1,
     "migrations": 1,
     "paths": 1,
     "substitution": 1,
+    "typesetter": 1,
     **dict.fromkeys(PLANNER, 1),
     "diffusion": 1,
     "contract": 0,
@@ -69,6 +76,7 @@ LEVELS = {
     "records": 0,
     "scene": 0,
     "settings": 0,
+    "tasktypes": 0,
 }
 """Each part's level; a part may import from the levels below its own."""
 
@@ -96,6 +104,7 @@ SIDEWAYS = {
     "stubs": {"preparing"},
     "work": {"stubs"},
     "settings": {"contract", "errors", "given"},
+    "tasktypes": {"contract", "given", "records"},
 }
 """What a part may import from its own level."""
 
@@ -106,6 +115,7 @@ ONLY_IMPORTS = {
     "diffusion": {"scene", "errors"},
     "engines.fake": {"contract", "engines", "errors", "settings"},
     "evaluator": set(),
+    "typesetter": set(),
 }
 """Parts that may import little of ours."""
 
@@ -121,6 +131,7 @@ LIBRARIES = {
     "scene": set(),
     "settings": {"pydantic", "pydantic_settings", "platformdirs"},
     "diffusion": {"numpy", "openvino", "tokenizers"},
+    "typesetter": {"PIL", "plutoprint"},
 }
 """The libraries a part may import, where that is settled."""
 
@@ -130,6 +141,7 @@ HEAVY = {
     "fastapi",
     "filelock",
     "openvino",
+    "plutoprint",
     "psycopg",
     "scipy",
     "sqlalchemy",
