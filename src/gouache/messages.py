@@ -13,7 +13,7 @@ from gouache.letters import Letter, open_letter
 from gouache.profiles import Record, read_record
 from gouache.reading import Reading, read
 from gouache.salience import pieces_of
-from gouache.tagging import clean, tag, take_names
+from gouache.tagging import Name, clean, find_names, tag
 
 MOST_WORDS = 1500
 """Later words of a letter are left unread: what it is about has been said by then."""
@@ -33,13 +33,14 @@ _OCCASIONS = {
 class Matter:
     """A prompt taken in.
 
-    `text` is what was read, `names` what was written to be read, `pieces` the sentences that say best
-    what a long text is about, `intent` what is known of it besides the reading's own.
+    `text` is what was read, `request` the part of it that says what is wanted, `names` what was
+    written to be read, `pieces` the sentences that say best what a long text is about.
     """
 
     text: str
+    request: str
     reading: Reading
-    names: tuple[str, ...] = ()
+    names: tuple[Name, ...] = ()
     pieces: tuple[str, ...] = ()
 
 
@@ -50,22 +51,23 @@ def take_in(prompt: str, bank: ConceptBank) -> Matter:
         return _from_record(record, bank)
     if letter := open_letter(text):
         return _from_letter(letter, bank)
-    bare, names = take_names(text)
+    bare, names = find_names(text)
     reading = read(tag(bare, bank))
     pieces = pieces_of("", bare.split("\n")) if reading.is_long else ()
-    return Matter(bare, reading, names, pieces)
+    return Matter(bare, text, reading, names, pieces)
 
 
 def _from_record(record: Record, bank: ConceptBank) -> Matter:
-    lead, names = take_names(record.lead)
+    lead, names = find_names(record.lead)
     if find_intent(tag(lead, bank)) is None:
         lead = f"{'avatar' if record.is_person else 'logo'}. {lead}"
     text = f"{lead}: {record.sentence}"
-    return Matter(text, read(tag(text, bank)), tuple(dict.fromkeys([*names, *record.names])))
+    given = [Name(name, "given") for name in record.names]
+    return Matter(text, record.lead, read(tag(text, bank)), tuple(dict.fromkeys([*names, *given])))
 
 
 def _from_letter(letter: Letter, bank: ConceptBank) -> Matter:
-    lead, names = take_names(letter.lead)
+    lead, names = find_names(letter.lead)
     asked = read(tag(lead, bank))
     reading = read(tag(letter.text, bank)[:MOST_WORDS], is_long=True)
     reading.intent = asked.intent or _purpose(letter, bank)
@@ -73,7 +75,7 @@ def _from_letter(letter: Letter, bank: ConceptBank) -> Matter:
     reading.background, reading.palette = asked.background, asked.palette
     reading.missed = asked.missed
     pieces = pieces_of(letter.title, letter.paragraphs)
-    return Matter(f"{lead}\n{letter.text}", reading, names, pieces)
+    return Matter(f"{lead}\n{letter.text}", letter.lead, reading, names, pieces)
 
 
 def _purpose(letter: Letter, bank: ConceptBank) -> str:

@@ -9,13 +9,17 @@ How much of realistic prompts is understood is measured and told in `tests/test_
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gouache.concepts import ConceptBank, Embed
 from gouache.layouts import lay_out
+from gouache.lettering import Line
 from gouache.messages import take_in
 from gouache.planning import Planner
 from gouache.scene import Scene, caption
+from gouache.typeroom import make_room
+from gouache.wording import Wording, choose_words
 
 MOST_NOTES = 8
 
@@ -24,9 +28,11 @@ MOST_NOTES = 8
 class Revision:
     """A prompt made drawable.
 
-    `revised_prompt` is the caption the denoiser gets, followed in words by what could not be drawn as
-    asked. `unresolved` are words that nothing in the picture stands for, `stand_ins` pairs (asked,
-    drawn), `overlay_text` what was to be written, which is not drawn.
+    `revised_prompt` is the caption the denoiser gets, followed in words by what is set as type and
+    what could not be drawn as asked. `unresolved` are words that nothing in the picture stands for,
+    `stand_ins` pairs (asked, drawn), `overlay_text` the names and quoted words of the prompt, and
+    `lettering` those of them that are to be set over the picture, as lines. `warnings` are sentences
+    on words that cannot be set.
     """
 
     scene: Scene
@@ -34,6 +40,8 @@ class Revision:
     unresolved: tuple[str, ...]
     stand_ins: tuple[tuple[str, str], ...]
     overlay_text: tuple[str, ...]
+    lettering: tuple[Line, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def revise(prompt: str, *, shape: str, concepts: ConceptBank, embed: Embed, seed: int) -> Revision:
@@ -42,34 +50,50 @@ def revise(prompt: str, *, shape: str, concepts: ConceptBank, embed: Embed, seed
     `embed` gives unit vectors (N, 384) of N phrases. Any text gives a scene, an empty one too.
     """
     matter = take_in(prompt, concepts)
-    reading, names = matter.reading, matter.names
+    reading = matter.reading
     planner = Planner(concepts, embed, matter.pieces)
     intent = reading.intent or planner.guess_intent(matter.text, reading)
+    names = tuple(name.text for name in matter.names)
     wish = planner.wish(intent, reading, names)
     shapes = {c.name: c for c in concepts.concepts if c.kind == "shape"}
     scene = lay_out(wish, shapes, shape, random.Random(f"{seed} {matter.text}"))
+    wording = choose_words(matter.request, matter.names, intent)
+    if wording.lines:
+        scene = make_room(scene)
     stand_ins = tuple(dict.fromkeys([*planner.stand_ins, *wish.swapped]))
-    unresolved = tuple(dict.fromkeys(reading.missed))
-    notes = _notes(unresolved, stand_ins, names)
-    return Revision(scene, caption(scene) + notes, unresolved, stand_ins, names)
+    unresolved = tuple(dict.fromkeys([*reading.missed, *wording.refused]))
+    notes = _notes(reading.missed, stand_ins, wording)
+    return Revision(
+        scene=scene,
+        revised_prompt=caption(scene) + notes,
+        unresolved=unresolved,
+        stand_ins=stand_ins,
+        overlay_text=names,
+        lettering=wording.lines,
+        warnings=wording.warnings,
+    )
 
 
 def _notes(
-    unresolved: tuple[str, ...], stand_ins: tuple[tuple[str, str], ...], names: tuple[str, ...]
+    unresolved: Sequence[str], stand_ins: Sequence[tuple[str, str]], wording: Wording
 ) -> str:
-    """Return what the caption does not say, as sentences to follow it."""
+    """Return what the caption does not say, to follow it."""
     parts = []
     if stand_ins:
         pairs = [f"“{_short(asked)}” as {drawn}" for asked, drawn in stand_ins[:MOST_NOTES]]
         parts.append(f"Drawn differently: {', '.join(pairs)}.")
     if unresolved:
-        words = ", ".join(f"“{_short(word)}”" for word in unresolved[:MOST_NOTES])
         more = f" and {len(unresolved) - MOST_NOTES} more" if len(unresolved) > MOST_NOTES else ""
-        parts.append(f"Not drawn: {words}{more}.")
-    if names:
-        words = ", ".join(f"“{_short(name)}”" for name in names[:MOST_NOTES])
-        parts.append(f"Text not drawn: {words}.")
-    return ". " + " ".join(parts) if parts else ""
+        parts.append(f"Not drawn: {_quoted(unresolved)}{more}.")
+    if wording.unset:
+        parts.append(f"Text not drawn: {_quoted(wording.unset)}.")
+    said = _quoted([line.text for line in wording.lines])
+    words = f", with the words {said}" if said else ""
+    return words + (". " + " ".join(parts) if parts else "")
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"“{_short(word)}”" for word in words[:MOST_NOTES])
 
 
 def _short(text: str) -> str:

@@ -37,6 +37,11 @@ _SAYING = re.compile(
     r"\b(?:saying|that says|which says|that reads|reading|with the (?:text|words?|slogan|title|"
     r"caption|name)|text:|slogan:|caption:)\s+([A-Z0-9](?:(?! on a | in a | with | and a )[^.,;:\n]){1,80})"
 )
+_WORDS_FOLLOW = re.compile(
+    r"\b(?:says|saying|reads|reading|words?|text|slogan|title|caption|headline|write|written|lettering)"
+    r"[\s:,]*$",
+    re.I,
+)
 _FOR = re.compile(rf"\b(?:for|to|by|from|of|at)\s+(?:Mr\.?\s+|Mrs\.?\s+|Ms\.?\s+)?({_NAME})")
 _PERSON = re.compile(
     rf"\b(?:[Ww]elcome,?|user|member|colleague|employee|customer|client|teammate|hire|[Hh]ello,?|"
@@ -65,6 +70,18 @@ class Word:
         return kind in self.meanings
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Words that are written to be read, and how they were found.
+
+    `how` is "said" (asked for as words), "quoted", "given" (a name of whom or what it is for), or
+    "place" (where somebody or something is).
+    """
+
+    text: str
+    how: str
+
+
 def clean(prompt: str) -> str:
     """Return the text in NFKC without control characters, its outer quotes and blanks removed."""
     text = unicodedata.normalize("NFKC", prompt).replace("\r\n", "\n")
@@ -81,26 +98,32 @@ def _is_text(character: str) -> bool:
 
 
 def take_names(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text without quoted strings and names, and those, each once, in their order."""
+    text, names = find_names(text)
+    return text, tuple(name.text for name in names)
+
+
+def find_names(text: str) -> tuple[str, tuple[Name, ...]]:
     """Return the text without quoted strings and names, and those, each once, in their order.
 
     A name is what is written to be read: in quotes, after "called" or "saying", or a capitalised
     name after "for". What the lexicon knows ("for Christmas") is no name.
     """
-    found: list[tuple[int, str]] = []
+    found: list[Name] = []
     titled = _is_title_case(text)
 
     def take(match: re.Match[str]) -> str:
         group = match.lastindex or 1
         name = match.group(group).strip(" .,;:!?")
         if match.re is not _QUOTED:
-            name = re.split(r"['’]s\b", name)[0]
+            name = re.split(r"['’]s\b(?!\s+[A-Z])", name)[0]
         if not name or (match.re is not _QUOTED and _is_known(name)):
             return match.group()
         before = match.string[max(0, match.start() - 2) : match.start()].strip()
         is_value = before.endswith(":") and name[0].islower()
         if len(name.split()) > _TEXT_WORDS or is_value or match.string[match.end() :][:1] == ":":
             return f" {name} "  # a quoted letter and the fields of a record are content
-        found.append((match.start(), name))
+        found.append(Name(name, _how(match)))
         head = match.group()[: match.start(group) - match.start()]
         return head.rstrip("\"'“„«‘") + " ,"
 
@@ -108,7 +131,16 @@ def take_names(text: str) -> tuple[str, tuple[str, ...]]:
     patterns += [] if titled else [_PERSON, _GREETED, _FOR]
     for pattern in patterns:
         text = pattern.sub(take, text)
-    return text, tuple(dict.fromkeys(name for _, name in found))
+    return text, tuple({name.text: name for name in found}.values())
+
+
+def _how(match: re.Match[str]) -> str:
+    """Return how a name was found, see `Name`."""
+    if match.re is _SAYING:
+        return "said"
+    if match.re is _QUOTED:
+        return "said" if _WORDS_FOLLOW.search(match.string[: match.start()]) else "quoted"
+    return "place" if match.group().split()[0].lower() in ("from", "at") else "given"
 
 
 def _is_title_case(text: str) -> bool:

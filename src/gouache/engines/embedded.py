@@ -23,13 +23,18 @@ from gouache.engines import (
     check_supported,
     choose_seed,
 )
+from gouache.lettering import letter
 from gouache.prompts import Revision, revise
-from gouache.scene import STYLES, caption, in_words
+from gouache.scene import STYLES, caption, in_words, rgb
 from gouache.settings import Settings
+from gouache.typeroom import room
 
 MODEL = "gouache-1"
 WORDS = STYLES | {"emblem": "monochrome"}
 """How a style is asked for in a prompt; "emblem" would be read as the wish for a logo."""
+
+PALE_INKS = ("yellow", "light grey", "cream", "beige")
+"""Colours that type is not set in, though they may stand out."""
 
 SHAPE_OF_SIZE = {"1024x1024": "square", "1024x1792": "tall", "1792x1024": "wide"}
 
@@ -81,6 +86,8 @@ class EmbeddedEngine:
             seed=seed,
             on_step=partial(_report, on_step) if on_step else None,
         )
+        if revision.lettering:
+            pixels = _lettered(pixels, revision)
         return Drawing(
             pixels=pixels,
             model=MODEL,
@@ -113,6 +120,13 @@ def _embed(pipeline: Pipeline, phrases: list[str]) -> Array:
     return pipeline.text_encoder.vectors(phrases)
 
 
+def _lettered(pixels: Pixels, revision: Revision) -> Pixels:
+    """Return the picture with its words, in a colour of its own where one can be read."""
+    made = room(revision.scene)
+    inks = [rgb(i.colour) for i in revision.scene.items if i.colour and i.colour not in PALE_INKS]
+    return letter(pixels, revision.lettering, made.zone, inks=inks[:3], left=made.is_left)
+
+
 def _report(on_step: OnStep, step: int, steps: int, preview: Pixels) -> None:
     on_step(Step(step, steps, np.ascontiguousarray(preview)))
 
@@ -120,7 +134,7 @@ def _report(on_step: OnStep, step: int, steps: int, preview: Pixels) -> None:
 def _warnings(request: GenerateImage, revision: Revision, pipeline: Pipeline) -> list[str]:
     """Return sentences on what is drawn otherwise than the request's fields or the scene ask."""
     scene = revision.scene
-    sentences = []
+    sentences = list(revision.warnings)
     if request.style not in (None, scene.style):
         sentences.append(
             f"drawn in {STYLES[scene.style]}: something in it is not known in {STYLES[request.style]}"
