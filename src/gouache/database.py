@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ SIGNING_KEY = "signing_key"
 """The fact that links to files are signed with."""
 
 BUSY_SECONDS = 30
+LOCK_SECONDS = 0.1
 POOL_SIZE = 20
 _MIGRATION_LOCK = 0x676F7561  # any number that is always the same
 
@@ -267,7 +269,9 @@ def _one_at_a_time(engine: sa.Engine) -> Iterator[None]:
             yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
+        # Whoever waits for it inside a statement keeps DBOS's migrations from building an index.
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_MIGRATION_LOCK))):
+            time.sleep(LOCK_SECONDS)
         try:
             yield
         finally:
