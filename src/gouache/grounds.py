@@ -4,6 +4,7 @@ Both are read before the things, and their words marked used, so that a ground's
 taken for the colour of a thing. Places ("in a forest") are left to `reading.py`.
 """
 
+from gouache.lexicon import load_lexicon
 from gouache.scene import Background
 from gouache.tagging import Word
 
@@ -14,9 +15,9 @@ def find_intent(words: list[Word]) -> str | None:
     In "a cat next to a poster" the poster is a thing. "picture" is the weakest and says nothing.
     """
     sentence, related = 0, False
-    named = False
+    named, card = False, None
     for word in words[:60]:
-        if word.sentence != sentence:
+        if word.sentence != sentence or "breaks" in word:
             sentence, related, named = word.sentence, False, False
         related |= (
             named and "relations" in word and word.meanings["relations"] not in ("with", "having")
@@ -24,9 +25,53 @@ def find_intent(words: list[Word]) -> str | None:
         named |= "concepts" in word and "intents" not in word
         if "intents" in word and not related:
             word.used = True
-            if word.meanings["intents"] != "picture":
+            if word.text in ("card", "cards"):  # of which kind is said by another word, perhaps
+                card = word.meanings["intents"]
+            elif word.meanings["intents"] != "picture":
                 return word.meanings["intents"]
-    return None
+    return card
+
+
+def leave_context(words: list[Word]) -> None:
+    """Mark as used what only says in which document a picture is printed, if it shows something else.
+
+    In "picture for the travel guide: a tower" nothing of the guide is to be drawn.
+    """
+    context: set[int] = set()
+    for at, word in enumerate(words):
+        if word.text in (":", "-", "–", "—"):
+            start = _sentence_start(words, at)
+            if any(_is_document(w) or "intents" in w for w in words[start:at]):
+                context.update(range(start, at))
+        elif _is_document(word):
+            context.update(range(_phrase_start(words, at), at + 1))
+    shown = [
+        w for at, w in enumerate(words) if at not in context and "concepts" in w and not w.used
+    ]
+    if any("ambiguous" not in word and "intents" not in word for word in shown):
+        for at in context:
+            words[at].used |= "colours" not in words[at] and "styles" not in words[at]
+
+
+def _is_document(word: Word) -> bool:
+    return word.text.split(" ")[-1] in load_lexicon().words["documents"]
+
+
+def _sentence_start(words: list[Word], at: int) -> int:
+    """Return where the sentence of word `at` begins."""
+    while at and words[at - 1].text not in (".", "!", "?", "\n", ";"):
+        at -= 1
+    return at
+
+
+def _phrase_start(words: list[Word], at: int) -> int:
+    """Return the preposition that leads to word `at`, or the break before it, or `at` itself."""
+    for start in range(at - 1, max(-1, at - 8), -1):
+        if "breaks" in words[start]:
+            return start + 1
+        if words[start].text in ("for", "in", "of", "on", "from", "to"):
+            return start
+    return 0 if at < 5 else at
 
 
 def find_background(words: list[Word]) -> tuple[Background | None, list[str]]:

@@ -31,7 +31,7 @@ MARGIN = 0.05
 LARGEST, SMALLEST = 0.15, 0.028
 """Type sizes, as fractions of the canvas' shorter side."""
 
-MINOR = 0.5
+MINOR = 0.55
 """Size of a minor line, as a fraction of the main one's."""
 
 MOST_ROWS = 4
@@ -99,8 +99,9 @@ def letter(
     *,
     inks: Sequence[Colour] = (),
     left: bool = False,
+    plate: bool = False,
 ) -> Pixels:
-    """Return the picture with the lines set in a zone, centred or at its left.
+    """Return the picture with the lines set in a zone, centred or at its left, on a plate if need be.
 
     `inks` are the colours that suit the picture, best first; black or white serve where none of them
     stands out enough.
@@ -115,7 +116,7 @@ def letter(
     box = _extent(rows, area, top, height, left)
     below = _luminance(pixels[box[1] : box[3], box[0] : box[2]])
     ink = next((i for i in [*inks, DARK, WHITE] if _least_contrast(i, below) >= CONTRAST), None)
-    if ink is None:
+    if ink is None or plate:
         ink = next((i for i in inks if contrast(i, WHITE) >= 7.0), DARK)
         picture = _plate(picture, box, rows[-1].font.size, ink)
     draw = ImageDraw.Draw(picture)

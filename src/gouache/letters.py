@@ -52,16 +52,17 @@ _BULLET = re.compile(r"^[\s>*•·|–-]+|^\d{1,2}[.)]\s+|[\s|]+$")
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter taken apart: the request that leads it, if any, its title and its paragraphs."""
+    """A letter taken apart: the request that leads it, if any, its title, paragraphs and greeting."""
 
     lead: str
     title: str
     paragraphs: tuple[str, ...]
+    greeting: str = ""
 
     @property
     def text(self) -> str:
-        """The title and the paragraphs, each a sentence of its own at least."""
-        return "\n".join(part for part in (self.title, *self.paragraphs) if part)
+        """The title and the paragraphs, each a sentence of its own; last whom they are for."""
+        return "\n".join(part for part in (self.title, *self.paragraphs, self.greeting) if part)
 
 
 def open_letter(text: str) -> Letter | None:
@@ -93,7 +94,7 @@ def _plain(line: str) -> str:
 def _taken_apart(lead: str, lines: list[str]) -> Letter:
     titles: list[str] = []
     paragraphs: list[str] = []
-    is_open = False
+    greeting, is_open = "", False
     for line in lines:
         header = _HEADER.match(line)
         if header and not is_open:
@@ -102,13 +103,13 @@ def _taken_apart(lead: str, lines: list[str]) -> Letter:
                     0, re.sub(r"^(?:(?:re|fwd?|aw|wg):\s*)+", "", header.group(2), flags=re.I)
                 )
         elif _is_greeting(line):
-            is_open = True
+            is_open, greeting = True, line
         elif line and not _SMALL_PRINT.search(line):
             bare = _PHONE.sub(" ", _LINK.sub(" ", line)).strip()
             is_open |= len(bare) > 60
             (paragraphs if is_open else titles).append(bare)
     title = ". ".join(dict.fromkeys(filter(None, titles)))
-    return Letter(lead, title, tuple(filter(None, paragraphs)))
+    return Letter(lead, title, tuple(filter(None, paragraphs)), greeting)
 
 
 def _without_tags(text: str) -> str:

@@ -144,11 +144,12 @@ class Planner:
             extra = [m for m in topics if m.setting][:1] if len(named) == 1 else []
             chosen = named + extra if named else topics[:2]
         else:
-            sure = [m for m in named if m.by == "name" and not self._is_person(m)]
+            sure = [m for m in named if m.by == "name" and not self._says_little(m)]
             rest = [m for m in named if not any(m is s for s in sure)]
             chosen = _merge(sure + sorted(topics, key=lambda m: m.describes) + rest)
-            if len(chosen) < 3 and intent not in SINGLE:
-                chosen += _companions(topics, chosen, 3)
+            most_of_topic = 2 if intent == "welcome" else 3  # a hand waves, too
+            if len(chosen) < most_of_topic and intent not in SINGLE:
+                chosen += _companions(topics, chosen, most_of_topic)
         for mention in chosen[most:]:
             if mention.by == "name":
                 reading.miss(mention.said)
@@ -158,6 +159,10 @@ class Planner:
         """Return what a long text is mostly about; what else it dwells on is told to be missing."""
         ranked = rank(self.pieces, reading, self.bank, self.embed)
         return main_things(ranked, self.bank, self.embed, most)
+
+    def _says_little(self, mention: Mention) -> bool:
+        """Say whether a thing is too common to stand for a trade: a person, a shop, a house."""
+        return self._is_person(mention) or mention.concept in load_lexicon().words["generic"]
 
     def _is_person(self, mention: Mention) -> bool:
         return self.bank[mention.concept or ""].kind == "person"

@@ -37,6 +37,11 @@ _LINE = re.compile(r"^[\s>*•·–-]*([A-Za-z][A-Za-z _/.'’-]{0,38}?)\s*(?::|
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b")
 _WOMAN = re.compile(r"\b(?:f|female|woman|girl|she|her|ms|mrs|miss|frau|w)\b", re.I)
 _MAN = re.compile(r"\b(?:m|male|man|boy|he|him|mr|herr)\b", re.I)
+_RANK = re.compile(
+    r"\b(?:senior|junior|lead|head|chief|principal|deputy|assistant|trainee|first|regional|research|"
+    r"staff|sr|jr)\b\.?\s*",
+    re.I,
+)
 _HAIR = ("red", "white", "grey", "gray", "blond", "blonde", "curly", "ginger", "silver", "fair")
 
 
@@ -149,14 +154,10 @@ def _gender(fields: dict[str, list[str]]) -> str:
 
 def _role(value: str) -> str:
     """Return the work without rank, place and employer: "Senior chemist at Acme" is a chemist."""
-    value = re.split(r",|\bat\b|@|\bof the\b", value)[0].replace("(", ", ").replace(")", "")
-    return re.sub(
-        r"\b(?:senior|junior|lead|head|chief|principal|deputy|assistant|trainee|first|regional|"
-        r"research|staff|sr|jr)\b\.?\s*",
-        "",
-        value,
-        flags=re.I,
-    ).strip()
+    if exact := re.search(r"\(([^()]{3,40})\)", value):
+        value = exact.group(1)
+    value = re.split(r",|\bat\b|@|\bof the\b", value)[0]
+    return _RANK.sub("", value).strip()
 
 
 def _hair(value: str) -> str:

@@ -6,7 +6,7 @@ before its noun (number, colours) until the noun comes. Nothing is placed here: 
 
 from dataclasses import dataclass, field
 
-from gouache.grounds import find_background, find_intent
+from gouache.grounds import find_background, find_intent, leave_context
 from gouache.lexicon import load_lexicon
 from gouache.scene import Background
 from gouache.tagging import Word
@@ -96,6 +96,8 @@ def read(words: list[Word], *, is_long: bool | None = None) -> Reading:
     spoken = sum("breaks" not in word for word in words)
     reading = Reading(is_long=spoken > LONG if is_long is None else is_long)
     reading.intent = find_intent(words)
+    if reading.intent is None and not reading.is_long:
+        leave_context(words)
     reading.background, described = find_background(words)
     for text in described:
         reading.miss(text)
@@ -150,7 +152,8 @@ class _Walk:
             return "concepts" if self._is_fruit(at, word) else "colours"
         if "places" in word and self._is_setting(at, word):
             return "places"
-        if self.reading.is_long and "ambiguous" in word and not self._has_article(at):
+        is_filler = "ambiguous" in word and not self._has_article(at)
+        if self.reading.is_long and (is_filler or word.text in load_lexicon().words["containers"]):
             return "ignored"
         if "topics" in word and self._describes(at):
             return "plain"

@@ -24,6 +24,9 @@ NAMED = 0.45
 HALF = 1.6
 """Weight of mentions that gives half of `NAMED`."""
 
+FITTING = 0.36
+"""Likeness to all pieces from which a named concept is believed in full."""
+
 UNNAMED = 0.40
 """Likeness to all pieces from which a concept is drawn though no word names it."""
 
@@ -69,7 +72,8 @@ def rank(pieces: Sequence[str], reading: Reading, bank: ConceptBank, embed: Embe
     for at, concept in enumerate(bank.concepts):
         near, weight = float(likeness[at]), weights.get(concept.name, 0.0)
         if weight or near >= UNNAMED:
-            score = near + NAMED * weight / (weight + HALF)
+            trust = min(1.0, max(0.3, near / FITTING))
+            score = near + trust * NAMED * weight / (weight + HALF)
             ranked.append(Ranked(concept.name, score, first.get(concept.name), weight))
     return sorted(ranked, key=lambda r: (-r.score, r.concept))
 

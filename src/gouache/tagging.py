@@ -35,7 +35,7 @@ _CALLED = re.compile(
 )
 _SAYING = re.compile(
     r"\b(?:saying|that says|which says|that reads|reading|with the (?:text|words?|slogan|title|"
-    r"caption|name)|text:|slogan:|caption:)\s+([A-Z0-9](?:(?! on a | in a | with | and a )[^.,;:\n]){1,80})"
+    r"caption|name)|text:|slogan:|caption:)\s+([A-Z0-9](?:(?! on an? | on the | in an? | in the | with | and an? )[^.,;:\n]){1,80})"
 )
 _WORDS_FOLLOW = re.compile(
     r"\b(?:says|saying|reads|reading|words?|text|slogan|title|caption|headline|write|written|lettering)"

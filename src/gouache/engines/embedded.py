@@ -124,7 +124,14 @@ def _lettered(pixels: Pixels, revision: Revision) -> Pixels:
     """Return the picture with its words, in a colour of its own where one can be read."""
     made = room(revision.scene)
     inks = [rgb(i.colour) for i in revision.scene.items if i.colour and i.colour not in PALE_INKS]
-    return letter(pixels, revision.lettering, made.zone, inks=inks[:3], left=made.is_left)
+    return letter(
+        pixels,
+        revision.lettering,
+        made.zone,
+        inks=inks[:3],
+        left=made.is_left,
+        plate=made.is_over,
+    )
 
 
 def _report(on_step: OnStep, step: int, steps: int, preview: Pixels) -> None:
