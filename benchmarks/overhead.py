@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -97,9 +98,12 @@ def over_http(count, folder, *, workers):
             return answer.json()["taskuuid"]
 
         def wait(taskuuids):
-            for taskuuid in taskuuids:
-                while not http.get(f"/tasks/{taskuuid}").json().get("ended"):
-                    time.sleep(0.05)
+            if len(taskuuids) == 1:
+                while not http.get(f"/tasks/{taskuuids[0]}").json().get("ended"):
+                    time.sleep(0.02)
+            for state in ("queued", "running", "queued"):
+                while http.get("/tasks", params={"state": state, "limit": 1}).json()["items"]:
+                    time.sleep(0.1)
 
         def span(taskuuid):
             record = http.get(f"/tasks/{taskuuid}").json()
@@ -152,7 +156,7 @@ def served(folder, workers):
                         [sys.executable, "-m", "gouache", *command], stdout=file, stderr=file
                     )
                 )
-        yield address(running[0].pid, log), [process.pid for process in running]
+        yield address(log), [process.pid for process in running]
     finally:
         for process in running:
             process.send_signal(signal.SIGTERM)
@@ -160,19 +164,13 @@ def served(folder, workers):
             process.wait(30)
 
 
-def address(process, log):
-    """Return the address a server listens on, once it does; the system knows."""
+def address(log):
+    """Return the address the server says it serves."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        for line in Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            mine = any(
-                str(link.readlink()) == f"socket:[{fields[9]}]"
-                for link in Path(f"/proc/{process}/fd").iterdir()
-                if link.is_symlink()
-            )
-            if mine and fields[3] == "0A":  # it listens
-                return f"http://127.0.0.1:{int(fields[1].split(':')[1], 16)}"
+        found = re.search(r"Gouache serves (http://\S+)", log.read_text())
+        if found:
+            return found[1]
         time.sleep(0.1)
     raise RuntimeError(log.read_text())
 
@@ -233,7 +231,7 @@ def measure(way, engine, count, workers, concurrency):
         server = cluster() if way.startswith("postgres") else nullcontext()
         with server as postgres:
             environment = os.environ | {
-                "PYTHONPATH": os.pathsep.join([str(HERE), str(folder)]),
+                "PYTHONPATH": os.pathsep.join([*sys.path, str(HERE), str(folder)]),
                 "GOUACHE_DATA_DIR": str(folder / "data"),
                 "GOUACHE_DATABASE_URL": postgres.new_database() if postgres else "",
                 "XDG_CONFIG_HOME": str(folder),

@@ -131,8 +131,9 @@ class House:
         return self.database_url.replace("postgresql://", "postgresql+psycopg://")
 
     def start(self):
-        for process in self.processes:
+        for process in self.processes:  # at once, on a database that none of them knows
             process.start()
+        for process in self.processes:
             process.wait_ready()
 
     def stop(self):
