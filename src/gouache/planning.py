@@ -5,7 +5,7 @@ what was asked for is kept as a stand-in.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -21,8 +21,12 @@ from gouache.tagging import tag
 ACCEPTED = 0.60
 """Cosine to the best name or keyword from which an unknown word counts as understood."""
 
-LAST_RESORT = 0.54
-"""Cosine that will do where nothing else in the prompt can be drawn."""
+MARGIN = 0.04
+"""How much better the nearest concept must score than the first of another category.
+
+Measured on the 440 other names of things in the bank, each asked for without itself: 388 were given a
+concept, 52 of them of another category; with the margin 355 and 34.
+"""
 
 INTENT_LIKENESS = 0.42
 """Cosine to an example sentence from which a prompt without an intent word has that intent."""
@@ -105,8 +109,11 @@ class Planner:
             unknown = _most_frequent(unknown)[:MOST_LONG_QUERIES]
         asked = unknown[:MOST_QUERIES]
         queries = list(dict.fromkeys(q for m in asked for q in (m.said, m.said.split(" ")[-1])))
-        nearest = self.bank.nearest(queries, self.embed, count=1)
-        found = {query: near[0] for query, near in zip(queries, nearest, strict=True)}
+        nearest = self.bank.nearest(queries, self.embed, count=4)
+        found = {
+            query: near[0] if is_sure(query, near) else replace(near[0], likeness=0.0)
+            for query, near in zip(queries, nearest, strict=True)
+        }
         for mention in asked:
             whole, head = found[mention.said], found[mention.said.split(" ")[-1]]
             best = whole if whole.likeness >= ACCEPTED else head
@@ -219,9 +226,10 @@ class Planner:
         tried = _most_frequent(tried)[:4]
         best: tuple[float, Mention, Near] | None = None
         for mention, near in zip(
-            tried, self.bank.nearest([m.said for m in tried], self.embed, count=1), strict=True
+            tried, self.bank.nearest([m.said for m in tried], self.embed, count=4), strict=True
         ):
-            if near[0].likeness >= LAST_RESORT and (not best or near[0].score > best[0]):
+            sure = near[0].likeness >= ACCEPTED and is_sure(mention.said, near)
+            if sure and (not best or near[0].score > best[0]):
                 best = (near[0].score, mention, near[0])
         if best is None:
             return []
@@ -282,6 +290,25 @@ class Planner:
             count = 1 if intent in (*SINGLE, "pattern") else 2
         plain = "blue" if concept.kind == "shape" else None  # shapes have no colour of their own
         return Thing(concept, said, mention.colour or plain, count)
+
+
+def is_sure(query: str, nearest: Sequence[Near]) -> bool:
+    """Say whether the nearest concept may stand for a word the bank does not know.
+
+    Not so where one of another category lies about as near, and where the word only begins like the
+    concept: a trampoline is no tram, and rare words are read by their beginnings.
+    """
+    first = nearest[0]
+    others = [n for n in nearest[1:] if n.concept.category != first.concept.category]
+    if others and first.score - others[0].score < MARGIN:
+        return False
+    for word in query.lower().split():
+        for known in " ".join(first.concept.phrases()).lower().split():
+            short, long = sorted((word, known), key=len)
+            ending = long.removeprefix(short)
+            if len(short) > 2 and len(ending) > 2 and long.startswith(short):
+                return any(word in p.lower().split() for p in first.concept.phrases())
+    return True
 
 
 def _position(reading: Reading) -> Callable[[Mention], int]:
