@@ -25,6 +25,7 @@ PLANNER = (
     "layouts",
     "grouping",
     "reading",
+    "mentions",
     "grounds",
     "tagging",
     "lexicon",

@@ -24,7 +24,8 @@ class Thing:
 class Wish:
     """What was asked for, in concepts. `relation` ties the first `subjects` things to the next ones.
 
-    With a relation, `things` are its subjects, then its objects (`objects` of them), then the rest.
+    `sky` is a small thing at the top. With a relation, `things` are its subjects, then its objects
+    (`objects` of them), then the rest.
     """
 
     intent: str
@@ -34,6 +35,7 @@ class Wish:
     subjects: int = 1
     objects: int = 1
     background: Background | None = None
+    sky: Thing | None = None
     palette: list[str] = field(default_factory=list)
     badge: str | None = None
     badge_colour: str | None = None

@@ -68,9 +68,17 @@ def lay_out(wish: Wish, shapes: dict[str, Concept], shape: str, rng: random.Rand
         items, background = _PLANS.get(wish.intent, _plan_picture)(wish, style, shape, rng)
     else:
         items, background = _plan_abstract(wish, shapes, shape, rng)
+    if wish.sky and style in wish.sky.concept.styles:
+        items = _under_sky(wish.sky, items, style, shape)
     items, background = _within_entries(items, background)
     related = wish.relation if wish.things and not _has_backing(wish.intent) else None
     return Scene(tuple(items), background, style, wish.intent, related, shape)
+
+
+def _under_sky(sky: Thing, items: list[Item], style: str, shape: str) -> list[Item]:
+    """Return the items moved down a little, behind them a small thing at the upper right."""
+    lower = [replace(i, box=shrink(i.box, (0.47, 0.55), 0.86)) for i in items]
+    return [*_items([(sky, fit(outline(sky, style), 0.84, 0.15, 0.22, shape))]), *lower]
 
 
 def _has_backing(intent: str) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from gouache.concepts import ConceptBank
 from gouache.grounds import find_intent
 from gouache.letters import Letter, open_letter
+from gouache.mentions import Reading
 from gouache.profiles import Record, read_record
-from gouache.reading import Reading, read
+from gouache.reading import read
 from gouache.salience import pieces_of
 from gouache.tagging import Name, clean, find_names, tag
 

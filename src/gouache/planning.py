@@ -14,7 +14,8 @@ import numpy as np
 from gouache.concepts import Array, ConceptBank, Embed, Near
 from gouache.grouping import Thing, Wish
 from gouache.lexicon import load_lexicon
-from gouache.reading import MOST_COUNT, SINGLE, Mention, Reading, read
+from gouache.mentions import Mention, Reading
+from gouache.reading import MOST_COUNT, SINGLE, read
 from gouache.salience import main_things, rank
 from gouache.tagging import tag
 
@@ -93,6 +94,9 @@ class Planner:
         if intent == "welcome" and self.bank[kept[0].concept or ""].category == "event":
             kept.sort(key=lambda m: m.concept != "waving hand")  # decoration is no main thing
         wish = Wish(intent, [], style=reading.style, background=reading.background)
+        if reading.sky in self.bank:
+            wish.sky = Thing(self.bank[reading.sky], reading.sky)
+            self.stand_ins.append((reading.hour, f"{reading.sky} in the sky"))
         wish.badge, wish.badge_colour = reading.badge, reading.badge_colour
         wish.palette = list(dict.fromkeys(reading.palette))
         if reading.medium:

@@ -4,10 +4,9 @@ The reader walks once over the words, from left to right, holding what an Englis
 before its noun (number, colours) until the noun comes. Nothing is placed here: `layouts.py` does that.
 """
 
-from dataclasses import dataclass, field
-
 from gouache.grounds import find_background, find_intent, leave_context
 from gouache.lexicon import load_lexicon
+from gouache.mentions import Mention, Reading
 from gouache.scene import Background
 from gouache.tagging import Word
 
@@ -36,59 +35,6 @@ SINGLE = ("logo", "icon", "avatar", "sticker")
 """Intents that show one thing."""
 
 _NOUNS = ("concepts", "topics", "grounds", "badges", "places")
-
-
-@dataclass(slots=True)
-class Mention:
-    """A thing the text names. `concept` is None until a word unknown to the bank is matched.
-
-    `by` says how it was found: "name", "topic" or "likeness". `companions` are further concepts of
-    the same topic. A `setting` is where or when it happens, an `aside` what a person merely likes, and
-    what `describes` belongs to the next mention ("a wedding photographer"). `position` is the relation
-    to another thing that its place in the picture makes ("on the left").
-    """
-
-    said: str
-    concept: str | None
-    by: str = "name"
-    colour: str | None = None
-    count: int = 1
-    many: bool = False
-    weight: float = 1.0
-    sentence: int = 0
-    companions: tuple[str, ...] = ()
-    setting: bool = False
-    aside: bool = False
-    describes: bool = False
-    position: str | None = None
-
-
-@dataclass(slots=True)
-class Reading:
-    """Everything understood, before any choice of layout.
-
-    `links` are (relation, first, second) with indices into `mentions`. `missed` are words that no
-    part of the picture stands for.
-    """
-
-    intent: str | None = None
-    style: str | None = None
-    medium: str | None = None
-    mentions: list[Mention] = field(default_factory=list)
-    links: list[tuple[str, int, int]] = field(default_factory=list)
-    background: Background | None = None
-    palette: list[str] = field(default_factory=list)
-    badge: str | None = None
-    badge_colour: str | None = None
-    gender: str | None = None
-    traits: list[str] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    is_long: bool = False
-
-    def miss(self, text: str) -> None:
-        """Note a word that is not drawn, once."""
-        if text and text not in self.missed:
-            self.missed.append(text)
 
 
 def read(words: list[Word], *, is_long: bool | None = None) -> Reading:
@@ -277,10 +223,8 @@ class _Walk:
         if self._is_for_sign():
             thing = load_lexicon().place_things[word.meanings["places"]]
             self._add(Mention(word.text, thing, "topic", weight=0.3, describes=True), word)
-        elif self.reading.background is None and not self.reading.is_long:
-            self.reading.background = Background(word.meanings["places"], ())
         elif not self.reading.is_long:
-            self.reading.miss(word.text)
+            self.reading.see(word)
         self.colours, self.relation = [], None
 
     def _is_for_sign(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gouache.concepts import Array, ConceptBank, Embed
-from gouache.reading import Mention, Reading
+from gouache.mentions import Mention, Reading
 
 MOST_PIECES = 3
 MOST_WORDS = 26
