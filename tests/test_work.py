@@ -128,6 +128,22 @@ def test_a_drawing_goes_on_where_its_progress_cannot_be_written(service, monkeyp
     assert service.task(taskuuid).success
 
 
+def test_a_task_is_prepared_when_the_database_is_back(service, monkeypatch):
+    def away_at_first(row):
+        calls.append(row)
+        if len(calls) < 3:
+            raise DatabaseUnavailable("the database is away")
+        return resolved(row)
+
+    calls, resolved = [], service._stubs._preparing.resolved
+    monkeypatch.setattr(service._stubs._preparing, "resolved", away_at_first)
+    service.start()
+    taskuuid = submit(service)
+    until(lambda: has_ended(service, taskuuid))
+    assert service.task(taskuuid).success
+    assert service.task(taskuuid).attempts == 1
+
+
 def test_an_earlier_try_that_was_given_up_does_not_end_the_task(service):
     taskuuid = submit(service)
     with writing(service._engine) as connection:

@@ -31,7 +31,7 @@ from gouache.contract import (
     read_request,
     resolved,
 )
-from gouache.database import writing
+from gouache.database import reading, writing
 from gouache.durable import Durable, OnProgress
 from gouache.engines import Drawing, OnStep, Step
 from gouache.errors import (
@@ -158,17 +158,21 @@ class Stubs:
         )
 
     def _row(self, taskuuid: str, stopped: threading.Event) -> Row | None:
-        return self._insist(lambda connection: ledger.task_row(connection, taskuuid), stopped)
+        def look() -> Row | None:
+            with reading(self._engine) as connection:
+                return ledger.task_row(connection, taskuuid)
+
+        return self._patiently(look, stopped)
 
     def _run(
         self, row: Row, on_progress: OnProgress, started: int, stopped: threading.Event
     ) -> None:
         try:
-            condition = self._preparing.failed_condition(row)
+            condition = self._patiently(lambda: self._preparing.failed_condition(row), stopped)
             if condition is not None:
                 self._skip(row, condition, started, stopped)
                 return
-            row = self._preparing.resolved(row)
+            row = self._patiently(lambda: self._preparing.resolved(row), stopped)
             drawing, stored = self._draw(row, _Steps(on_progress, row.attempts, stopped))
         except Exception as error:
             if isinstance(error, Cancelled) or stopped.is_set():
@@ -279,10 +283,18 @@ class Stubs:
 
     def _insist(self, write: Callable[[sa.Connection], Done], stopped: threading.Event) -> Done:
         """Do it in a transaction, again and again while the database is away."""
+
+        def in_transaction() -> Done:
+            with writing(self._engine) as connection:
+                return write(connection)
+
+        return self._patiently(in_transaction, stopped)
+
+    def _patiently(self, do: Callable[[], Done], stopped: threading.Event) -> Done:
+        """Do it, again and again while the database is away."""
         while True:
             try:
-                with writing(self._engine) as connection:
-                    return write(connection)
+                return do()
             except DatabaseUnavailable as error:
                 _log.warning("%s; trying again", error.message)
                 if stopped.wait(DATABASE_RETRY_SECONDS):
