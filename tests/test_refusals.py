@@ -119,6 +119,17 @@ TABLE = {
     "priority text": (task(priority="high"), *BAD, "priority"),
     "stubref not one": (task(stubref="somewhere"), *BAD, "stubref"),
     "stub unknown": (task(stubref="2026-11-24-NONE-0000"), MISSING, "stub_not_found", "stubref"),
+    "conditions text": (task(conditions="true"), *BAD, "conditions"),
+    "condition a number": (task(conditions=[1]), *BAD, "conditions.0"),
+    "condition no JSONata": (task(conditions=["true", "("]), *BAD, "conditions.1"),
+    "too many conditions": (task(conditions=["true"] * 51), *BAD, "conditions"),
+    "template that is not closed": (params(prompt="A {{stub"), *BAD, "params.prompt"),
+    "template with a block unknown": (
+        params(prompt="{{#if x}}A cat{{/if}}"),
+        *BAD,
+        "params.prompt",
+    ),
+    "template no JSONata": (params(prompt="~~#jsonata#( ( )"), *BAD, "params.prompt"),
     # Stubs and stubposts
     "stub with a field unknown": (stub(colour="red"), *BAD, "colour"),
     "stub with a bad stubref": (stub(stubref="2026-11-24-abcd-1234"), *BAD, "stubref"),
@@ -145,6 +156,11 @@ TABLE = {
     "stubpost with a task no object": (post(tasks={"logo": "a cat"}), *BAD, "tasks.logo"),
     "stubpost with a bad size": (posted_params(size="1x1"), *BAD, "tasks.logo.params.size"),
     "stubpost with a bad prompt": (posted_params(prompt=7), *BAD, "tasks.logo.params.prompt"),
+    "stubpost with a bad condition": (
+        post(tasks={"logo": TASK | {"conditions": ["("]}}),
+        *BAD,
+        "tasks.logo.conditions.0",
+    ),
     "stubpost with an unknown gateway": (
         post(tasks={"logo": TASK | {"taskapigatewayuuid": UNKNOWN}}),
         MISSING,
