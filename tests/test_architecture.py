@@ -34,6 +34,9 @@ PLANNER = (
 )
 """From a prompt to a scene: a chain, in which each part may import those after it."""
 
+VARIANTS = ("icons", "variants", "tracing", "printing", "encodings", "cutouts", "images")
+"""From a picture to its variants: a chain as well."""
+
 LEVELS = {
     "__main__": 4,
     "cli": 4,
@@ -61,15 +64,15 @@ LEVELS = {
     "expressions": 1,
     "files": 1,
     "handlebars": 1,
-    "images": 1,
     "ledger": 1,
+    "rewriting": 1,
     "links": 1,
     "media": 1,
     "migrations": 1,
     "paths": 1,
     "substitution": 1,
     "typesetter": 1,
-    **dict.fromkeys(PLANNER, 1),
+    **dict.fromkeys(PLANNER + VARIANTS, 1),
     "diffusion": 1,
     "contract": 0,
     "errors": 0,
@@ -90,6 +93,7 @@ SIDEWAYS = {
     "engines.fake": {"engines"},
     "gateways": {"engines"},
     **{part: set(PLANNER[i + 1 :]) for i, part in enumerate(PLANNER)},
+    **{part: set(VARIANTS[i + 1 :]) for i, part in enumerate(VARIANTS)},
     "contract": {"given"},
     "given": {"errors"},
     "durable": {"liveness"},
