@@ -94,7 +94,7 @@ class Planner:
         if intent == "welcome" and self.bank[kept[0].concept or ""].category == "event":
             kept.sort(key=lambda m: m.concept != "waving hand")  # decoration is no main thing
         wish = Wish(intent, [], style=reading.style, background=reading.background)
-        if reading.sky in self.bank:
+        if reading.sky and reading.sky in self.bank:
             wish.sky = Thing(self.bank[reading.sky], reading.sky)
             self.stand_ins.append((reading.hour, f"{reading.sky} in the sky"))
         wish.badge, wish.badge_colour = reading.badge, reading.badge_colour

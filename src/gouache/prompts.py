@@ -44,13 +44,23 @@ class Revision:
     warnings: tuple[str, ...] = ()
 
 
-def revise(prompt: str, *, shape: str, concepts: ConceptBank, embed: Embed, seed: int) -> Revision:
+def revise(
+    prompt: str,
+    *,
+    shape: str,
+    concepts: ConceptBank,
+    embed: Embed,
+    seed: int,
+    style: str | None = None,
+) -> Revision:
     """Return the scene a prompt asks for on a canvas of `shape`, and what of it is not drawn.
 
-    `embed` gives unit vectors (N, 384) of N phrases. Any text gives a scene, an empty one too.
+    `embed` gives unit vectors (N, 384) of N phrases; `style` wins over what the prompt says of it. Any
+    text gives a scene, an empty one too.
     """
     matter = take_in(prompt, concepts)
     reading = matter.reading
+    reading.style = style or reading.style
     planner = Planner(concepts, embed, matter.pieces)
     intent = reading.intent or planner.guess_intent(matter.text, reading)
     names = tuple(name.text for name in matter.names)

@@ -171,6 +171,19 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="How long a stopping server lets running tasks finish.",
     )
+    rewriter_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        examples=["http://127.0.0.1:11434/v1"],
+        description="A chat endpoint (OpenAI's) that rewrites prompts; without it, our own rules.",
+    )
+    rewriter_model: str = Field("", description="The model the rewriter is asked for.")
+    rewriter_key_env: str = Field(
+        "",
+        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        examples=["REWRITER_KEY"],
+        description="The variable that holds the rewriter's key, if it wants one.",
+    )
     gateways: dict[GatewayName, Gateway] = Field({}, description="The gateways, by name.")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -207,6 +220,12 @@ class Settings(BaseSettings):
             if scheme in ("postgres", "postgresql")
             else self.database_url
         )
+
+    @property
+    def rewriter_key(self) -> SecretStr | None:
+        """The key the rewriter wants, from the variable the settings name."""
+        key = os.environ.get(self.rewriter_key_env, "") if self.rewriter_key_env else ""
+        return SecretStr(key) if key else None
 
     @property
     def address(self) -> str:

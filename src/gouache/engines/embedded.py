@@ -25,14 +25,12 @@ from gouache.engines import (
 )
 from gouache.lettering import letter
 from gouache.prompts import Revision, revise
+from gouache.rewriting import rewrite
 from gouache.scene import STYLES, caption, in_words, rgb
 from gouache.settings import Settings
 from gouache.typeroom import room
 
 MODEL = "gouache-1"
-WORDS = STYLES | {"emblem": "monochrome"}
-"""How a style is asked for in a prompt; "emblem" would be read as the wish for a logo."""
-
 PALE_INKS = ("yellow", "light grey", "cream", "beige")
 """Colours that type is not set in, though they may stand out."""
 
@@ -72,12 +70,14 @@ class EmbeddedEngine:
         seed = choose_seed(request)
         loaded = self._load()
         pipeline = loaded.pipeline
+        rewritten = rewrite(request.prompt, self._settings)
         revision = revise(
-            _with_style(request),
+            rewritten.prompt,
             shape=SHAPE_OF_SIZE[request.size],
             concepts=loaded.concepts,
             embed=partial(_embed, pipeline),
             seed=seed,
+            style=request.style,
         )
         pixels = pipeline(
             revision.scene,
@@ -94,7 +94,7 @@ class EmbeddedEngine:
             seed=seed,
             revised_prompt=revision.revised_prompt,
             unresolved=revision.unresolved,
-            warnings=tuple(_warnings(request, revision, pipeline)),
+            warnings=(*rewritten.warnings, *_warnings(request, revision, pipeline)),
         )
 
     def _load(self) -> _Loaded:
@@ -107,13 +107,6 @@ class EmbeddedEngine:
                 )
                 self._loaded = _Loaded(pipeline, ConceptBank.load(self._weights))
             return self._loaded
-
-
-def _with_style(request: GenerateImage) -> str:
-    """Return the prompt, led by the words of the style asked for: the first style said counts."""
-    if request.style is None:
-        return request.prompt
-    return f"{WORDS[request.style]}: {request.prompt}"
 
 
 def _embed(pipeline: Pipeline, phrases: list[str]) -> Array:
