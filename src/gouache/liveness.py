@@ -60,8 +60,8 @@ class Liveness:
         try:
             self._connect()
         except psycopg.Error as error:
-            reason = str(error).partition("\n")[0]
-            raise DatabaseUnavailable(f"the database cannot be used: {reason}") from error
+            message = f"the database cannot be used: {_first_line(error)}"
+            raise DatabaseUnavailable(message) from error
 
     def start(self) -> None:
         """Begin to look after the others."""
@@ -102,9 +102,11 @@ class Liveness:
                 # After a restart of the database the living lock themselves again first.
                 if time.monotonic() - self._since >= 3 * SCAN_SECONDS:
                     self._recover()
-            except Exception as error:  # whatever it is, this thread goes on
-                _log.warning("looking after workers: %s", str(error).partition("\n")[0])
+            except psycopg.Error as error:
+                _log.warning("the lock of this worker is lost: %s", _first_line(error))
                 self._reconnect()
+            except Exception as error:  # whatever it is, this thread goes on
+                _log.warning("looking after workers: %s", _first_line(error))
 
     def _recover(self) -> None:
         running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
@@ -132,3 +134,7 @@ class Liveness:
         if not answered.wait(HUNG_SECONDS):
             _log.critical("nothing has moved for %.0f s; leaving", HUNG_SECONDS)
             os._exit(70)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
