@@ -157,8 +157,12 @@ def open_database(url: str) -> sa.Engine:
             hide_parameters=True,
             connect_args={"connect_timeout": 10},
         )
-    with database_errors():
-        _migrate(engine)
+    try:
+        with database_errors():
+            _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
