@@ -5,7 +5,7 @@ taken for the colour of a thing. Places ("in a forest") are left to `reading.py`
 """
 
 from gouache.lexicon import load_lexicon
-from gouache.scene import Background
+from gouache.scene import TEXTURES, Background
 from gouache.tagging import Word
 
 
@@ -51,6 +51,19 @@ def leave_context(words: list[Word]) -> None:
     if any("ambiguous" not in word and "intents" not in word for word in shown):
         for at in context:
             words[at].used |= "colours" not in words[at] and "styles" not in words[at]
+
+
+def find_mood(words: list[Word]) -> Background | None:
+    """Return the ground that suits the season or the feast a letter opens with or comes back to."""
+    weights: dict[str, int] = {}
+    for word in words:
+        if "moods" in word:
+            mood = word.meanings["moods"]
+            weights[mood] = weights.get(mood, 0) + (2 if word.sentence < 2 else 1)
+    mood = max(weights, key=lambda m: weights[m], default="")
+    if weights.get(mood, 0) < 2:
+        return None
+    return _background([mood], [], []) if mood in TEXTURES else Background(mood, ())
 
 
 def _is_document(word: Word) -> bool:

@@ -6,13 +6,16 @@ picture. Nothing is understood here; `salience.py` weighs what is left.
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEAST_WORDS = 25
 """A text of fewer words is a prompt, whatever it begins with."""
 
+MOST_LINES = 1000
 _LEAD_WORDS = 45
 _MARK = "--"
+_FOOT = 40  # lines at the end among which small print is looked for
 _HEADER = re.compile(r"(subject|re|betreff|from|to|cc|bcc|date|sent|reply-to)\s*:\s*(.*)", re.I)
 _SUBJECT = re.compile(r"(?:subject|re|betreff)\s*:", re.I)
 _GREETING = re.compile(
@@ -70,12 +73,12 @@ def open_letter(text: str) -> Letter | None:
     if len(text.split(None, LEAST_WORDS)) <= LEAST_WORDS:
         return None
     lines = [_plain(line) for line in _without_tags(text).split("\n")]
-    lines[0:1] = _broken(lines[0])
+    lines = _broken(lines[0]) + lines[1:MOST_LINES]
     start = next((i for i, line in enumerate(lines) if _opens(line)), None)
     greeted = next((i for i, line in enumerate(lines) if _is_greeting(line)), None)
-    end = _end(lines, 0 if greeted is None else greeted + 1)
-    small = sum(bool(_SMALL_PRINT.search(line)) for line in lines)
-    signs = (greeted is not None) + (end < len(lines)) + (small > 0)
+    small = [_is_small_print(line, at, len(lines)) for at, line in enumerate(lines)]
+    end = _end(lines, small, 0 if greeted is None else greeted + 1)
+    signs = (greeted is not None) + (end < len(lines)) + any(small)
     signs += any(_SUBJECT.match(line) for line in lines[:6])
     if signs < 2 and (greeted is None or len(text.split(None, 45)) <= 45):
         return None
@@ -83,7 +86,18 @@ def open_letter(text: str) -> Letter | None:
     lead = " ".join(line for line in lines[:start] if line)
     if len(lead.split()) > _LEAD_WORDS or _SMALL_PRINT.search(lead) or not _asks(lead):
         lead, start = "", 0
-    return _taken_apart(lead, lines[start:end] + _postscript(lines[end:]))
+    kept = [
+        line
+        for line, is_small in zip(lines[start:end], small[start:end], strict=True)
+        if not is_small
+    ]
+    return _taken_apart(lead, kept + _postscript(lines[end:]))
+
+
+def _is_small_print(line: str, at: int, many: int) -> bool:
+    """Say whether a line at the top or near the end is what the law or the mailer wants there."""
+    near = at < 6 or at >= many - _FOOT
+    return near and len(line) < 600 and bool(_SMALL_PRINT.search(line))
 
 
 def _plain(line: str) -> str:
@@ -104,7 +118,7 @@ def _taken_apart(lead: str, lines: list[str]) -> Letter:
                 )
         elif _is_greeting(line):
             is_open, greeting = True, line
-        elif line and not _SMALL_PRINT.search(line):
+        elif line:
             bare = _PHONE.sub(" ", _LINK.sub(" ", line)).strip()
             is_open |= len(bare) > 60
             (paragraphs if is_open else titles).append(bare)
@@ -151,16 +165,16 @@ def _asks(lead: str) -> bool:
     )
 
 
-def _end(lines: list[str], start: int) -> int:
+def _end(lines: list[str], small: Sequence[bool], start: int) -> int:
     """Return where the closing, the signature or the small print begins."""
     for at in range(start, len(lines)):
         line = lines[at]
-        rest = [part for part in lines[at + 1 :] if part]
-        if re.fullmatch(_CLOSING, line) and len(line.split()) <= 8 and at > start:
-            if sum(len(part) > 120 and not _SMALL_PRINT.search(part) for part in rest) <= 1:
-                return at
-        elif line == _MARK and at > start:
+        if line == _MARK and at > start:
             return at
+        if at > start and len(line) <= 80 and re.fullmatch(_CLOSING, line):
+            after = range(at + 1, len(lines))
+            if sum(len(lines[i]) > 120 and not small[i] for i in after) <= 1:
+                return at
     return len(lines)
 
 

@@ -29,6 +29,7 @@ KINDS = (
     "gender",
     "meanings",
     "topics",
+    "moods",
 )
 """Tables whose rows are a meaning and its phrases."""
 

@@ -8,20 +8,20 @@ import re
 from dataclasses import dataclass
 
 from gouache.concepts import ConceptBank
-from gouache.grounds import find_intent
+from gouache.grounds import find_intent, find_mood
 from gouache.letters import Letter, open_letter
 from gouache.mentions import Reading
 from gouache.profiles import Record, read_record
 from gouache.reading import read
 from gouache.salience import pieces_of
-from gouache.tagging import Name, clean, find_names, tag
+from gouache.tagging import Name, Word, clean, find_names, find_person, tag
 
-MOST_WORDS = 1500
-"""Later words of a letter are left unread: what it is about has been said by then."""
+MOST_CHARACTERS = 10_000
+"""What comes later in a letter is left unread: what it is about has been said by then."""
 
 _REQUEST = re.compile(
-    r"[^.!?\n]*\b(?:make|create|design|draw|need|want|generate|have|send|for)\b[^.!?\n]{0,80}"
-    r"\b(?:logo|avatar|banner|welcome card|invitation|poster|sticker|icon|header)\b[^.!?\n]*",
+    r"\b(?:make|create|design|draw|need|want|generate|have|send|for)\b[^.!?\n]{0,80}"
+    r"\b(?:logo|avatar|banner|welcome card|invitation|poster|sticker|icon|header)\b",
     re.I,
 )
 _OCCASIONS = {
@@ -53,9 +53,26 @@ def take_in(prompt: str, bank: ConceptBank) -> Matter:
     if letter := open_letter(text):
         return _from_letter(letter, bank)
     bare, names = find_names(text)
-    reading = read(tag(bare, bank))
+    words = tag(bare, bank)
+    reading = read(words)
+    reading.intent = reading.intent or _of_names(names, reading, words)
+    if reading.intent == "invitation" and any("welcome" in n.text.lower() for n in names):
+        reading.intent = "welcome"
+    if reading.intent == "welcome" and not names and (person := find_person(text)):
+        names = (person,)
     pieces = pieces_of("", bare.split("\n")) if reading.is_long else ()
     return Matter(bare, text, reading, names, pieces)
+
+
+def _of_names(names: tuple[Name, ...], reading: Reading, words: list[Word]) -> str | None:
+    """Return what quoted words or a trade with a name are for, where nothing else says it."""
+    if any(n.text.lower().startswith("welcome") for n in names):
+        return "welcome"
+    is_called = any(n.how == "called" for n in names)
+    found = {m.by for m in reading.mentions}
+    is_trade = "topic" in found and "name" not in found
+    pictures = any(w.meanings.get("intents") == "picture" for w in words)
+    return "logo" if is_called and is_trade and not pictures and not reading.is_long else None
 
 
 def _from_record(record: Record, bank: ConceptBank) -> Matter:
@@ -70,10 +87,12 @@ def _from_record(record: Record, bank: ConceptBank) -> Matter:
 def _from_letter(letter: Letter, bank: ConceptBank) -> Matter:
     lead, names = find_names(letter.lead)
     asked = read(tag(lead, bank))
-    reading = read(tag(letter.text, bank)[:MOST_WORDS], is_long=True)
+    words = tag(letter.text[:MOST_CHARACTERS], bank)
+    reading = read(words, is_long=True)
     reading.intent = asked.intent or _purpose(letter, bank)
     reading.style, reading.medium = asked.style, asked.medium
-    reading.background, reading.palette = asked.background, asked.palette
+    reading.background = asked.background or find_mood(words)
+    reading.palette = asked.palette
     reading.missed = asked.missed
     pieces = pieces_of(letter.title, letter.paragraphs)
     return Matter(f"{lead}\n{letter.text}", letter.lead, reading, names, pieces)

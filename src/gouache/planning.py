@@ -16,7 +16,7 @@ from gouache.grouping import Thing, Wish
 from gouache.lexicon import load_lexicon
 from gouache.mentions import Mention, Reading
 from gouache.reading import MOST_COUNT, SINGLE, read
-from gouache.salience import main_things, rank
+from gouache.salience import left_out, main_things, rank
 from gouache.tagging import tag
 
 ACCEPTED = 0.60
@@ -33,7 +33,7 @@ INTENT_LIKENESS = 0.42
 """Cosine to an example sentence from which a prompt without an intent word has that intent."""
 
 MOST_QUERIES = 8
-MOST_LONG_QUERIES = 3
+MOST_LONG_QUERIES = 2
 """Unknown things that are looked up, in a description and in a long text."""
 
 LOOSE = ("with", "having", "holding")
@@ -157,7 +157,8 @@ class Planner:
         else:
             sure = [m for m in named if m.by == "name" and not self._says_little(m)]
             rest = [m for m in named if not any(m is s for s in sure)]
-            chosen = _merge(sure + sorted(topics, key=lambda m: m.describes) + rest)
+            telling = [m for m in topics if not m.describes]
+            chosen = _merge(sure + telling + rest + [m for m in topics if m.describes])
             most_of_topic = 2 if intent == "welcome" else 3  # a hand waves, too
             if len(chosen) < most_of_topic and intent not in SINGLE:
                 chosen += _companions(topics, chosen, most_of_topic)
@@ -169,7 +170,10 @@ class Planner:
     def _main_things(self, reading: Reading, most: int) -> list[Mention]:
         """Return what a long text is mostly about; what else it dwells on is told to be missing."""
         ranked = rank(self.pieces, reading, self.bank, self.embed)
-        return main_things(ranked, self.bank, self.embed, most)
+        kept = main_things(ranked, self.bank, self.embed, most)
+        for word in left_out(ranked, kept, reading):
+            reading.miss(word)
+        return kept
 
     def _says_little(self, mention: Mention) -> bool:
         """Say whether a thing is too common to stand for a trade: a person, a shop, a house."""

@@ -33,7 +33,7 @@ FIELDS = {
 """What a record says, and the keys it is said under, in lower case without signs."""
 
 _MEANING = {key: field for field, keys in FIELDS.items() for key in keys.split()}
-_LINE = re.compile(r"^[\s>*•·–-]*([A-Za-z][A-Za-z _/.'’-]{0,38}?)\s*(?::|=|\t)\s*(\S.*?)[\s,;]*$")
+_LINE = re.compile(r"^[\s>*•·–-]*([A-Za-z][\w /.'’-]{0,38}?)\s*(?::|=|\t)\s*(\S.*?)[\s,;]*$")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b")
 _WOMAN = re.compile(r"\b(?:f|female|woman|girl|she|her|ms|mrs|miss|frau|w)\b", re.I)
 _MAN = re.compile(r"\b(?:m|male|man|boy|he|him|mr|herr)\b", re.I)

@@ -63,7 +63,7 @@ def revise(
     reading.style = style or reading.style
     planner = Planner(concepts, embed, matter.pieces)
     intent = reading.intent or planner.guess_intent(matter.text, reading)
-    names = tuple(name.text for name in matter.names)
+    names = tuple(name.text for name in matter.names if name.how != "place")
     wish = planner.wish(intent, reading, names)
     shapes = {c.name: c for c in concepts.concepts if c.kind == "shape"}
     scene = lay_out(wish, shapes, shape, random.Random(f"{seed} {matter.text}"))

@@ -14,7 +14,7 @@ from gouache.concepts import Array, ConceptBank, Embed
 from gouache.mentions import Mention, Reading
 
 MOST_PIECES = 3
-MOST_WORDS = 26
+MOST_WORDS = 20
 """Pieces of the text that are embedded, and words of each: what a hundred milliseconds allow."""
 
 PIECE_WEIGHTS = (1.0, 0.8, 0.6)
@@ -32,6 +32,8 @@ UNNAMED = 0.40
 
 NEARLY = 0.82
 """Part of the first concept's score that the others need."""
+
+MOST_LEFT_OUT = 4
 
 TWINS = 0.72
 """Cosine of two names from which the concepts would show the same thing twice."""
@@ -94,6 +96,16 @@ def main_things(
         if len(kept) == most:
             break
     return [_thing(near[at]) for at in kept]
+
+
+def left_out(ranked: Sequence[Ranked], kept: Sequence[Mention], reading: Reading) -> list[str]:
+    """Return the words of what matters too and is not drawn: the next concepts, and unknown titles."""
+    drawn = {mention.concept for mention in kept}
+    said = {mention.said for mention in kept}
+    near = [r for r in ranked[:8] if r.mention and r.score >= 0.7 * ranked[0].score]
+    words = [r.mention.said for r in near if r.mention and r.concept not in drawn]
+    words += [m.said for m in reading.mentions if m.concept is None and m.sentence == 0]
+    return [word for word in dict.fromkeys(words) if word not in said][:MOST_LEFT_OUT]
 
 
 def _thing(ranked: Ranked) -> Mention:

@@ -37,6 +37,12 @@ _SAYING = re.compile(
     r"\b(?:saying|that says|which says|that reads|reading|with the (?:text|words?|slogan|title|"
     r"caption|name)|text:|slogan:|caption:)\s+([A-Z0-9](?:(?! on an? | on the | in an? | in the | with | and an? )[^.,;:\n]){1,80})"
 )
+_WITHIN = re.compile(rf"(?<=[a-z,:])\s+({_NAME})")
+_DATE = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may|june|july|august|"
+    r"september|october|november|december|\W*\d.*|i|ceo|hr|it|pdf",
+    re.I,
+)
 _WORDS_FOLLOW = re.compile(
     r"\b(?:says|saying|reads|reading|words?|text|slogan|title|caption|headline|write|written|lettering)"
     r"[\s:,]*$",
@@ -74,8 +80,8 @@ class Word:
 class Name:
     """Words that are written to be read, and how they were found.
 
-    `how` is "said" (asked for as words), "quoted", "given" (a name of whom or what it is for), or
-    "place" (where somebody or something is).
+    `how` is "said" (asked for as words), "quoted", "called", "given" (a name of whom or what it is
+    for), or "place" (where somebody or something is).
     """
 
     text: str
@@ -86,7 +92,8 @@ def clean(prompt: str) -> str:
     """Return the text in NFKC without control characters, its outer quotes and blanks removed."""
     text = unicodedata.normalize("NFKC", prompt).replace("\r\n", "\n")
     if not text.isascii() or not text.isprintable():
-        text = "".join(c if _is_text(c) else " " for c in text if c not in _SKINS)
+        kinds = {ord(c): "" if c in _SKINS else " " for c in set(text) if not _is_text(c)}
+        text = text.translate(kinds)
     text = text.strip()
     if len(text) > 1 and text[0] in "\"'“«" and text[-1] in "\"'”»" and '"' not in text[1:-1]:
         text = text[1:-1].strip()
@@ -94,6 +101,8 @@ def clean(prompt: str) -> str:
 
 
 def _is_text(character: str) -> bool:
+    if character in _SKINS:
+        return False
     return character in "\n" + _JOINER or unicodedata.category(character) not in _NOT_TEXT
 
 
@@ -134,12 +143,25 @@ def find_names(text: str) -> tuple[str, tuple[Name, ...]]:
     return text, tuple({name.text: name for name in found}.values())
 
 
+def find_person(text: str) -> Name | None:
+    """Return the first capitalised name within a sentence that is no ordinary word, nor a day."""
+    if _is_title_case(text):
+        return None
+    for match in _WITHIN.finditer(text[:600]):
+        name = re.split(r"['’]s\b", match.group(1))[0].strip(" .,;:!?")
+        if not any(_is_known(word) or _DATE.fullmatch(word) for word in name.split()):
+            return Name(name, "given")
+    return None
+
+
 def _how(match: re.Match[str]) -> str:
     """Return how a name was found, see `Name`."""
     if match.re is _SAYING:
         return "said"
     if match.re is _QUOTED:
         return "said" if _WORDS_FOLLOW.search(match.string[: match.start()]) else "quoted"
+    if match.re is _CALLED:
+        return "called"
     return "place" if match.group().split()[0].lower() in ("from", "at") else "given"
 
 
