@@ -13,8 +13,9 @@ from gouache.commands.run import run
 from gouache.commands.serving import serve, worker
 from gouache.commands.stubs import stubs
 from gouache.commands.tasks import cancel, tasks
+from gouache.commands.variant import variant
 
-FLAGS = ("--open", "--json", "--help")
+FLAGS = ("--open", "--json", "--circle", "--help")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command(no_args_is_help=True)(generate)
 app.command(no_args_is_help=True)(run)
+app.command(no_args_is_help=True)(variant)
 app.command()(serve)
 app.command()(worker)
 app.command()(stubs)

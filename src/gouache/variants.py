@@ -34,7 +34,9 @@ MAX_SIDE = 4096
 MAX_SOURCE_PIXELS = 50_000_000
 MOST_ENLARGED = 2.0
 PRINT_DPI = 300
-_READ = ("PNG", "JPEG", "WEBP")
+READ = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+"""The content types of pictures that have variants, and what Pillow calls them."""
+
 _MAX_DESCRIPTION_CHARACTERS = 1000
 WHITE = "ffffff"
 TRANSPARENT = "transparent"
@@ -198,7 +200,10 @@ def open_picture(data: bytes) -> Picture:
         RequestError: it is no PNG, JPEG or WebP file, is damaged, or is too large.
     """
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=_READ) as opened:
+        with (
+            warnings.catch_warnings(),
+            Image.open(io.BytesIO(data), formats=tuple(READ.values())) as opened,
+        ):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is lower
             if opened.width * opened.height > MAX_SOURCE_PIXELS:
                 raise RequestError(f"the picture has more than {MAX_SOURCE_PIXELS:,} pixels")

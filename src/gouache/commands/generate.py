@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gouache import images
-from gouache.commands.outcome import errors_shown, print_json, say_warning
+from gouache.commands.outcome import errors_shown, print_json, say_warning, write_stdout
 from gouache.contract import QUALITIES, SIZES, GenerateImage, read_request
 from gouache.engines import Drawing, check_supported, open_engine
 from gouache.errors import RequestError, StorageError
@@ -125,20 +125,12 @@ def _draw(
     png = images.encode_png(drawing.pixels, recipe)
     if output == Path("-"):
         path = output
-        _write_stdout(png)
+        write_stdout(png)
     else:
         path = _path(output, settings, request.filename or images.default_filename(recipe))
         images.write_atomically(path, png)
     seconds = time.monotonic() - begun
     return _Picture(recipe, drawing, path, seconds, (*request.warnings(), *drawing.warnings))
-
-
-def _write_stdout(data: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        raise StorageError(f"standard output: {error.strerror}") from error
 
 
 def _check_output(output: Path | None, settings: Settings, name: str) -> None:

@@ -1,6 +1,7 @@
 """How a command ends: its errors as sentences and JSON, and the exit code that follows from them."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gouache.errors import GouacheError, RequestError
+from gouache.errors import GouacheError, RequestError, StorageError
 
 UNWELL = 3
 INTERRUPTED = 130
@@ -61,6 +62,19 @@ def say_warning(message: str) -> None:
 def print_json(value: dict[str, Any]) -> None:
     """Print an answer as JSON on standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write_stdout(data: bytes) -> None:
+    """Write a file to standard output.
+
+    Raises:
+        StorageError: whoever reads it left, or the disk is full.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise StorageError(f"standard output: {error.strerror}") from error
 
 
 def _for_people() -> Console:

@@ -17,6 +17,7 @@ from gouache.web import about, files, stubs, tasks
 from gouache.web.access import Gate
 from gouache.web.refusals import handle_errors
 from gouache.web.schema import document
+from gouache.web.variants import Shelf
 
 ROUTERS = (stubs.router, tasks.router, files.router, about.router)
 
@@ -32,6 +33,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.shelf = Shelf()
     for router in ROUTERS:
         app.include_router(router)
     handle_errors(app, routes())

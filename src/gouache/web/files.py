@@ -1,7 +1,8 @@
 """The routes of files: read by a signed link or with the key, in parts or only where changed.
 
 Source: RFC 9110, 13 and 14 (conditional and range requests), RFC 6266 and 8187 (Content-Disposition).
-Several ranges at once are answered with the whole file, as the RFC allows.
+Several ranges at once are answered with the whole file, and so is a range of a variant, as the RFC
+allows.
 """
 
 import hashlib
@@ -21,10 +22,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gouache.contract import FileDetails
-from gouache.errors import FileNotFound, LinkRefused, RangeNotSatisfiable, StorageError
+from gouache.errors import (
+    EngineRateLimited,
+    FileNotFound,
+    LinkRefused,
+    RangeNotSatisfiable,
+    RequestError,
+    StorageError,
+)
+from gouache.variants import READ, Variant, render
 from gouache.web.parameters import FileUuid, TheService
 from gouache.web.refusals import described, refusal
 from gouache.web.schema import NOT_MODIFIED, PART_OF_FILE, THE_FILE
+from gouache.web.variants import Shelf, TheShelf, WhatIsAsked, parameters, tag_of
 
 CHUNK_BYTES = 64 * 1024
 SHOWN = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/avif")
@@ -50,29 +60,49 @@ router = APIRouter(tags=["files"])
     responses=THE_FILE
     | PART_OF_FILE
     | NOT_MODIFIED
-    | described(FileNotFound, LinkRefused, RangeNotSatisfiable, StorageError),
+    | described(
+        RequestError,
+        FileNotFound,
+        LinkRefused,
+        RangeNotSatisfiable,
+        EngineRateLimited,
+        StorageError,
+    ),
+    openapi_extra={"parameters": parameters()},
 )
 @router.head(
     "/files/{fileuuid}",
     operation_id="read_file_headers",
     response_class=Response,
-    responses=THE_FILE | NOT_MODIFIED | described(FileNotFound, LinkRefused, StorageError),
+    responses=THE_FILE
+    | NOT_MODIFIED
+    | described(RequestError, FileNotFound, LinkRefused, EngineRateLimited, StorageError),
+    openapi_extra={"parameters": parameters()},
 )
 def read_file(
     request: Request,
     service: TheService,
     fileuuid: FileUuid,
+    asked: WhatIsAsked,
+    shelf: TheShelf,
     expires: Expires = None,
     signature: Signature = None,
 ) -> Response:
-    """Read a file by a signed link, or with the API key."""
+    """Read a file, or a variant of a picture, by a signed link or with the API key."""
     if expires is not None or signature is not None:
         service.check_link(fileuuid, expires or "", signature or "")
     details = service.file(fileuuid)
     try:
-        return _answer(service.file_path(fileuuid), details, request)
+        path = service.file_path(fileuuid)
+        if asked.variant is None:
+            response = _answer(path, details, request)
+        else:
+            response = _variant(path, details, request, asked.variant, shelf)
     except OSError as error:
         raise StorageError(f"the file {fileuuid} cannot be read: {error.strerror}") from error
+    for sentence in asked.warnings:
+        response.headers.append("Gouache-Warning", sentence)
+    return response
 
 
 @router.delete(
@@ -113,14 +143,8 @@ class _Piece(StreamingResponse):
 
 def _answer(path: Path, details: FileDetails, request: Request) -> Response:
     facts = path.stat()
-    changed = formatdate(int(facts.st_mtime), usegmt=True)
     tag = _tag(path, facts.st_mtime_ns, facts.st_size)
-    headers = {
-        "ETag": tag,
-        "Last-Modified": changed,
-        "Cache-Control": "private, max-age=3600",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = _headers(tag, facts.st_mtime)
     if _is_unchanged(request.headers, tag, facts.st_mtime):
         return Response(status_code=304, headers=headers)
     headers |= {
@@ -131,7 +155,7 @@ def _answer(path: Path, details: FileDetails, request: Request) -> Response:
     }
     if request.method == "HEAD":
         return Response(headers=headers)
-    piece = _piece_wanted(request.headers, tag, changed, facts.st_size)
+    piece = _piece_wanted(request.headers, tag, headers["Last-Modified"], facts.st_size)
     if piece is None:
         return _Piece(path.open("rb"), 0, facts.st_size, headers=headers)
     start, stop = piece
@@ -140,6 +164,38 @@ def _answer(path: Path, details: FileDetails, request: Request) -> Response:
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.st_size}"
     headers["Content-Length"] = str(stop - start)
     return _Piece(path.open("rb"), start, stop, status_code=206, headers=headers)
+
+
+def _variant(
+    path: Path, details: FileDetails, request: Request, variant: Variant, shelf: Shelf
+) -> Response:
+    if details.contentType not in READ:
+        raise RequestError(f"only pictures have variants; this file is {details.contentType}")
+    facts = path.stat()
+    tag = tag_of(_tag(path, facts.st_mtime_ns, facts.st_size), variant)
+    headers = _headers(tag, facts.st_mtime)
+    if _is_unchanged(request.headers, tag, facts.st_mtime):
+        return Response(status_code=304, headers=headers)
+    rendered = shelf.get(tag, lambda: render(path.read_bytes(), variant))
+    name = Path(details.filename).stem + rendered.extension
+    headers |= {
+        "Content-Type": rendered.content_type,
+        "Content-Disposition": disposition(name, rendered.content_type),
+        "Content-Length": str(len(rendered.data)),
+    }
+    response = Response(b"" if request.method == "HEAD" else rendered.data, headers=headers)
+    for sentence in rendered.warnings:
+        response.headers.append("Gouache-Warning", sentence)
+    return response
+
+
+def _headers(tag: str, changed: float) -> dict[str, str]:
+    return {
+        "ETag": tag,
+        "Last-Modified": formatdate(int(changed), usegmt=True),
+        "Cache-Control": "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 @lru_cache(maxsize=4096)

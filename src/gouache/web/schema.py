@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from gouache import __version__
 from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME, GenerateImage, Task
 from gouache.records import MAX_TASKS, NewStub, NewStubpost, NewTask
+from gouache.variants import CONTENT_TYPES
 from gouache.web.refusals import ErrorBody
 
 REF = "#/components/schemas/"
@@ -44,15 +45,19 @@ _TEXT = {"schema": {"type": "string"}}
 LOCATION = {"Location": {"description": "Where it is found.", "required": True, **_TEXT}}
 APPLIED = {"Preference-Applied": {"description": "How long it was waited for at most.", **_TEXT}}
 
+KINDS = tuple(CONTENT_TYPES.values())
+"""What a file may be."""
+
 _FILE_HEADERS = {
     "ETag": {"description": "Changes with the bytes.", "required": True, **_TEXT},
     "Last-Modified": {"description": "When it was written.", "required": True, **_TEXT},
 }
 _FILE_CONTENT = {
-    "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS},
     "headers": {
         **_FILE_HEADERS,
         "Content-Disposition": {"description": "Its name.", "required": True, **_TEXT},
+        "Gouache-Warning": {"description": "A sentence for whoever wrote the address.", **_TEXT},
     },
 }
 
