@@ -1,0 +1,41 @@
+"""Migrations that are cut off: what was begun is undone, and the next program begins anew."""
+
+import pytest
+import sqlalchemy as sa
+
+from gouache import database
+from gouache.database import open_database, reading
+from tests.postgres import MISSING, programs
+
+
+class CutOff(BaseException):
+    """What ends a program in the middle; a kill, as far as the database can tell."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'gouache.sqlite'}"
+    if programs() is None:
+        pytest.skip(MISSING)
+    given = request.getfixturevalue("postgres_url")
+    return given.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.mark.parametrize("table", ["stubs", "tasks", "files"])
+def test_migrations_that_are_cut_off_can_be_begun_anew(url, table):
+    def cut_off(connection, cursor, statement, *rest):
+        if f"CREATE TABLE {table} " in statement.replace("\n", " "):
+            raise CutOff
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", cut_off)
+    try:
+        with pytest.raises(CutOff):
+            open_database(url)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", cut_off)
+    engine = open_database(url)
+    with reading(engine) as connection:
+        tables = set(sa.inspect(connection).get_table_names())
+    assert set(database.metadata.tables) <= tables
+    engine.dispose()
