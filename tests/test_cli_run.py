@@ -146,7 +146,7 @@ def test_exit_codes_are_found_by_the_code_of_the_error():
         (b'{"params": {}, "params": {}}', "file", "the key 'params' twice in one object"),
         (b"[]", "file", "must hold one task"),
         (b"{}", "tasktype", "tasktype is required"),
-        (b'{"tasktype": "generate_pdf", "params": {}}', "tasktype", "generate_image"),
+        (b'{"tasktype": "generate_video", "params": {}}', "tasktype", "generate_image"),
         (b'{"tasktype": "generate_image"}', "params", "params is required"),
         (json.dumps(task() | {"stubref": "x"}).encode(), "stubref", "stubref"),
         (json.dumps(task() | {"priority": 0}).encode(), "priority", "1 to 1000"),

@@ -224,7 +224,7 @@ def test_thousands_of_unknown_fields_cost_little():
 @pytest.mark.parametrize(
     ("values", "param", "message"),
     [
-        ({"tasktype": "generate_pdf"}, "tasktype", "must be one of generate_image; not 'generate_"),
+        ({"tasktype": "generate_video"}, "tasktype", "must be one of generate_image, attach_file"),
         ({"taskapigatewayuuid": "e366"}, "taskapigatewayuuid", "must be a UUID; not 'e366'"),
         ({"taskapigatewayuuid": 7}, "taskapigatewayuuid", "taskapigatewayuuid must be a UUID"),
         ({"params": "a cat"}, "params", "params must be an object; not 'a cat'"),
@@ -247,7 +247,6 @@ def test_a_bad_field_of_a_task_is_refused_by_name_with_what_is_allowed(values, p
     error = task_refusal(**values)
     assert (error.param, error.status) == (param, 400)
     assert message in error.message
-
 
 
 def test_a_task_without_its_fields_is_refused_with_each():

@@ -104,7 +104,7 @@ TABLE = {
     "params a list": (task(params=[PARAMS]), *BAD, "params"),
     "params text": (task(params="a cat"), *BAD, "params"),
     "no tasktype": (task(tasktype=None), *BAD, "tasktype"),
-    "tasktype unknown": (task(tasktype="generate_pdf"), *BAD, "tasktype"),
+    "tasktype unknown": (task(tasktype="generate_video"), *BAD, "tasktype"),
     "gateway no UUID": (task(taskapigatewayuuid="built-in"), *BAD, "taskapigatewayuuid"),
     "gateway a number": (task(taskapigatewayuuid=7), *BAD, "taskapigatewayuuid"),
     "gateway unknown": (

@@ -33,6 +33,16 @@ from gouache.given import read as read  # the word by which everyone else knows 
 Size = Literal["1024x1024", "1024x1792", "1792x1024"]
 Quality = Literal["standard", "hd"]
 
+TaskType = Literal[
+    "generate_image",
+    "attach_file",
+    "get_file_details",
+    "upload_file",
+    "savedata",
+    "generate_pdf",
+]
+
+TASK_TYPES: tuple[TaskType, ...] = get_args(TaskType)
 SIZES: tuple[Size, ...] = get_args(Size)
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 MAX_CHARACTERS = {"prompt": 32_000, "model": 200, "filename": 1000, "style": 50}
@@ -150,31 +160,21 @@ class GenerateImage(Given):
         return unknown_fields(self, "generate_image")
 
 
-class _Params:
-    """Shows the request's own fields in the JSON Schema of a task, which keeps them as written."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return handler(GenerateImage.__pydantic_core_schema__)
-
-
 class Task(Given):
     """A task as it is handed in. Unknown fields are kept, and named by `warnings`."""
 
     model_config = ConfigDict(extra="allow")
 
-    tasktype: Literal["generate_image"] = Field(description="What is to be done.")
+    tasktype: TaskType = Field(description="What is to be done.")
     taskapigatewayuuid: UUID = Field(
         BUILT_IN_GATEWAY, description="The gateway that does it; without it the built-in one."
     )
-    params: Annotated[dict[str, Any], _Params] = Field(description="The request.")
+    params: dict[str, Any] = Field(description="What is asked for, by the type of the task.")
     name: str = Field(
         "generate_image",
         pattern=TASK_NAME,
         examples=["generate_image"],
-        description="Under which name its result is found on the stubpost.",
+        description="Under which name its result is found; without one, its type.",
     )
     priority: StrictInt = Field(
         DEFAULT_PRIORITY, ge=FIRST, le=LAST, description="Lower numbers are drawn first."
@@ -186,6 +186,32 @@ class Task(Given):
     )
 
     _whole_priority = field_validator("priority", mode="before")(_whole)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_named_after_its_type(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "name" not in values:
+            tasktype = values.get("tasktype")
+            return {**values, "name": tasktype} if tasktype in TASK_TYPES else values
+        return values
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Show the request's own fields where a task is to draw; a template may stand for each."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        request = handler.resolve_ref_schema(handler(GenerateImage.__pydantic_core_schema__))
+        fields = {
+            name: field
+            if name == "prompt"
+            else {"anyOf": [field, {"type": "string", "pattern": "^~~"}]}
+            for name, field in request["properties"].items()
+        }
+        params = {**request, "properties": fields}
+        schema["if"] = {"properties": {"tasktype": {"const": "generate_image"}}}
+        schema["then"] = {"properties": {"params": params}}
+        return schema
 
     def warnings(self) -> list[str]:
         """Return one sentence for each unknown field, with the known field it resembles."""
@@ -273,7 +299,9 @@ class Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     success: bool = Field(description="Whether there is a picture.")
-    payload: Payload = Field(description="What was asked for, and what came of it.")
+    payload: Annotated[Payload | dict[str, Any], Field(union_mode="left_to_right")] = Field(
+        description="What was asked for, and what came of it."
+    )
     task_duration_ms: int = Field(description="From the first start to the end.")
     error: TaskError | None = Field(None, description="Missing where the task succeeded.")
     skipped: str | None = Field(
@@ -283,11 +311,19 @@ class Result(BaseModel):
 
     @model_validator(mode="after")
     def _succeeded_failed_or_was_skipped(self) -> "Result":
-        if self.success != (self.payload.response is not None):
+        if isinstance(self.payload, Payload) and self.success != bool(self.payload.response):
             raise ValueError("a task that succeeded has a response, and no other has")
         if [self.success, self.error is not None, self.skipped is not None].count(True) != 1:
             raise ValueError("a task succeeded, failed with an error, or was skipped")
         return self
+
+    @property
+    def file(self) -> FileObject | None:
+        """The file that the task made, if it made one."""
+        if isinstance(self.payload, Payload):
+            return self.payload.image
+        made = self.payload.get("file")
+        return FileObject.model_validate(made) if made else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the envelope as users see it: nothing in it is null but an error's `param`."""

@@ -13,6 +13,11 @@ from gouache.engines import Capabilities, Engine, check_supported, open_engine
 from gouache.errors import GatewayNotFound, SettingsError, UnknownEngine, UnsupportedByEngine
 from gouache.settings import Gateway, Settings
 
+NEIGHBOURS = "_neighbours"
+"""The queue of the tasks that need no engine; no gateway's name begins like that."""
+
+NEIGHBOURS_ROW = Gateway(taskapigatewayuuid=UUID(int=0), concurrency=4, timeout_seconds=120)
+
 
 class Gateways:
     """The rows of the settings, each with its engine."""
@@ -45,6 +50,8 @@ class Gateways:
         Raises:
             SettingsError: there is none; the message lists those there are.
         """
+        if name == NEIGHBOURS:
+            return NEIGHBOURS_ROW
         if name not in self._rows:
             known = ", ".join(self._rows)
             raise SettingsError(

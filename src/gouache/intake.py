@@ -18,11 +18,12 @@ from gouache.contract import FileObject, GenerateImage, Task, read
 from gouache.database import reading, writing
 from gouache.engines import choose_seed
 from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError
-from gouache.gateways import Gateways
+from gouache.gateways import NEIGHBOURS, Gateways
 from gouache.ledger import Row
 from gouache.records import Attachment
 from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
+from gouache.tasktypes import PARAMS
 
 _LETTERS = string.ascii_uppercase + string.digits
 
@@ -94,6 +95,10 @@ class Intake:
         path = f"{inside}.params" if inside else "params"
         check_templates(task.params, inside=path)
         check_conditions(task.conditions, inside=f"{inside}.conditions" if inside else "conditions")
+        if task.tasktype != "generate_image":
+            if not is_template(task.params):
+                read(PARAMS[task.tasktype], task.params, inside=path)
+            return task
         request = read(GenerateImage, _certain(task.params), inside=path)
         gateway = self._gateways.find(task.taskapigatewayuuid, inside=inside)
         self._gateways.check(gateway, request, inside=path)
@@ -123,9 +128,15 @@ class Intake:
         waiting: bool = False,
     ) -> Row:
         """Write down a task and queue it, unless it waits for the one before it."""
-        request = read(GenerateImage, _certain(task.params))
-        gateway = self._gateways.find(task.taskapigatewayuuid)
-        seeded = self._gateways.capabilities(gateway).supports_seed
+        gateway, seed, warnings = NEIGHBOURS, None, task.warnings()
+        if task.tasktype == "generate_image":
+            request = read(GenerateImage, _certain(task.params))
+            gateway = self._gateways.find(task.taskapigatewayuuid)
+            if self._gateways.capabilities(gateway).supports_seed:
+                seed = choose_seed(request)
+            warnings += request.warnings()
+        elif not is_template(task.params):
+            warnings += read(PARAMS[task.tasktype], task.params).warnings()
         row = ledger.insert_task(
             connection,
             taskuuid=str(uuid.uuid4()),
@@ -137,8 +148,8 @@ class Intake:
             gateway=gateway,
             params=task.params,
             conditions=task.conditions or None,
-            warnings=[*task.warnings(), *request.warnings()],
-            seed=choose_seed(request) if seeded else None,
+            warnings=warnings,
+            seed=seed,
             priority=task.priority,
             state="waiting" if waiting else "queued",
         )

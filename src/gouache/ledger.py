@@ -117,6 +117,18 @@ def stub(connection: sa.Connection, stubref: str) -> Stub:
     return _stub(row)
 
 
+def change_stub(
+    connection: sa.Connection,
+    stubref: str,
+    *,
+    data: Mapping[str, Any],
+    attachments: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write down other data and attachments of a stub."""
+    values = {"data": data, "attachments": list(attachments), "updated": now()}
+    connection.execute(stubs.update().where(stubs.c.stubref == stubref).values(values))
+
+
 def stub_page(
     connection: sa.Connection, *, state: str | None, limit: int, after: str | None
 ) -> Page[Stub]:

@@ -17,6 +17,7 @@ from gouache.ledger import Row
 from gouache.links import Links
 from gouache.settings import Settings
 from gouache.substitution import conditions_hold, is_template, substitute
+from gouache.tasktypes import HTML_FIELDS, PARAMS
 from gouache.views import Views
 
 
@@ -45,7 +46,7 @@ class Preparing:
         Raises:
             RequestError: a condition cannot be judged.
         """
-        if not row.conditions or row.resolved is not None:
+        if not row.conditions or row.resolved is not None or row.attempts > 1:
             return None
         holds, index = conditions_hold(row.conditions, self._context(row))
         return None if holds or index is None else str(row.conditions[index])
@@ -60,18 +61,19 @@ class Preparing:
         if row.resolved is not None or not is_template(row.params):
             return row
         params: dict[str, Any] = substitute(
-            row.params, self._context(row), file_url=self._links.url
+            row.params,
+            self._context(row),
+            file_url=self._links.url,
+            html_fields=HTML_FIELDS.get(row.tasktype, ()),
         )
-        request = read(GenerateImage, params, inside="params")
-        self._gateways.check(row.gateway, request, inside="params")
-        seeded = self._gateways.capabilities(row.gateway).supports_seed
+        request = read(PARAMS[row.tasktype], params, inside="params")
+        seed = None
+        if isinstance(request, GenerateImage):
+            self._gateways.check(row.gateway, request, inside="params")
+            if self._gateways.capabilities(row.gateway).supports_seed:
+                seed = choose_seed(request)
         with writing(self._engine) as connection:
-            return ledger.resolve_task(
-                connection,
-                row.taskuuid,
-                params=params,
-                seed=choose_seed(request) if seeded else None,
-            )
+            return ledger.resolve_task(connection, row.taskuuid, params=params, seed=seed)
 
     def _context(self, row: Row) -> dict[str, Any]:
         """Return what templates and conditions of a task may read."""

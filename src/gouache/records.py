@@ -160,7 +160,9 @@ class TaskRecord(BaseModel):
     started: str | None = Field(None, description="When it was first begun.")
     ended: str | None = Field(None, description="When it ended.")
     success: bool | None = Field(None, description="Missing until the end, as what follows.")
-    payload: Payload | None = Field(None, description="As of a result.")
+    payload: Annotated[Payload | dict[str, Any] | None, Field(union_mode="left_to_right")] = Field(
+        None, description="As of a result."
+    )
     task_duration_ms: int | None = Field(None, description="As of a result.")
     error: TaskError | None = Field(None, description="As of a result.")
     skipped: str | None = Field(None, description="As of a result.")

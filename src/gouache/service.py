@@ -30,6 +30,7 @@ from gouache.gateways import Gateways
 from gouache.intake import Intake, new_stubref
 from gouache.ledger import Row
 from gouache.links import Links
+from gouache.making import Making
 from gouache.preparing import Preparing
 from gouache.records import (
     ENDED,
@@ -43,8 +44,9 @@ from gouache.records import (
     TaskRecord,
     TaskState,
 )
+from gouache.results import failed
 from gouache.settings import Settings
-from gouache.stubs import Stubs, failure
+from gouache.stubs import Stubs
 from gouache.views import Views
 from gouache.waiting import Waiting
 from gouache.work import Work
@@ -67,15 +69,19 @@ class Service:
             key = ledger.fact(connection, SIGNING_KEY).encode()
         self._links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
         self._views = Views(self._durable, self._links)
+        preparing = Preparing(
+            settings, engine, gateways=self._gateways, views=self._views, links=self._links
+        )
+        making = Making(
+            settings, engine, gateways=self._gateways, files=self._files, links=self._links
+        )
         self._stubs = Stubs(
             settings,
             engine,
             durable=self._durable,
             gateways=self._gateways,
-            files=self._files,
-            preparing=Preparing(
-                settings, engine, gateways=self._gateways, views=self._views, links=self._links
-            ),
+            preparing=preparing,
+            making=making,
         )
         self._intake = Intake(engine, gateways=self._gateways, stubs=self._stubs)
         self._work = Work(
@@ -267,7 +273,7 @@ class Service:
             if row is None:
                 raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
             started = self._durable.running([(taskuuid, row.attempts)]).get(taskuuid)
-            result = failure(row, Cancelled("the task was cancelled"), started=started)
+            result = failed(row, Cancelled("the task was cancelled"), started=started)
             if not self._stubs.end(connection, row, "cancelled", result, started=started):
                 message = f"the task {taskuuid} has ended already: {row.state}"
                 raise TaskNotCancellable(message, param="taskuuid")
@@ -311,11 +317,7 @@ class Service:
         return files.file_details(self._file_row(fileuuid))
 
     def file_path(self, fileuuid: str) -> Path:
-        """Return where a file's bytes are.
-
-        Raises:
-            FileNotFound: as of `file`.
-        """
+        """Return where a file's bytes are; raises as `file` does."""
         return self._files.path(self._file_row(fileuuid).stored)
 
     def delete_file(self, fileuuid: str) -> None:
@@ -335,11 +337,7 @@ class Service:
         return self._links.url(fileuuid)
 
     def check_link(self, fileuuid: str, expires: str, signature: str) -> None:
-        """Refuse a link that is not ours, was altered or has expired.
-
-        Raises:
-            LinkRefused: it is.
-        """
+        """Refuse, as LinkRefused, a link that is not ours, was altered or has expired."""
         self._links.check(fileuuid, expires, signature)
 
     def start(self, gateways: Sequence[str] | None = None) -> None:

@@ -7,45 +7,31 @@ row points to; never a result without its file, never two posts.
 """
 
 import asyncio
-import hashlib
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
-from gouache import files, images, ledger
-from gouache.contract import (
-    FileObject,
-    GenerateImage,
-    Image,
-    ImageData,
-    ImageResponse,
-    Payload,
-    Result,
-    TaskError,
-    read_request,
-    resolved,
-)
+from gouache import files, images, ledger, results
+from gouache.contract import FileObject, Result
 from gouache.database import reading, writing
 from gouache.durable import Durable, OnProgress
-from gouache.engines import Drawing, OnStep, Step
+from gouache.engines import Step
 from gouache.errors import (
     Cancelled,
     DatabaseUnavailable,
     EngineRateLimited,
     EngineTimedOut,
     GouacheError,
-    RequestError,
 )
-from gouache.files import FileStore
 from gouache.gateways import Gateways
-from gouache.images import Recipe
 from gouache.ledger import Row
+from gouache.making import Made, Making
+from gouache.neighbours import merged, with_attached
 from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
 from gouache.settings import Settings
@@ -60,15 +46,6 @@ _log = logging.getLogger(__name__)
 Done = TypeVar("Done")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A file that is on disk, and what its row is to say."""
-
-    file: FileObject
-    size: int
-    stored: str
-
-
 class Stubs:
     """Runs tasks and ends them."""
 
@@ -79,16 +56,16 @@ class Stubs:
         *,
         durable: Durable,
         gateways: Gateways,
-        files: FileStore,
         preparing: Preparing,
+        making: Making,
     ) -> None:
         """Keep what a task needs on its way."""
         self._settings = settings
         self._engine = engine
         self._durable = durable
         self._gateways = gateways
-        self._files = files
         self._preparing = preparing
+        self._making = making
 
     async def run(self, taskuuid: str, attempt: int, on_progress: OnProgress) -> None:
         """Run one try of a task and write down what came of it."""
@@ -120,26 +97,19 @@ class Stubs:
         result: Result,
         *,
         started: int | None = None,
-        stored: Stored | None = None,
+        made: Made | None = None,
     ) -> bool:
-        """Write down the end of a task and all that follows; False where it had ended before."""
+        """Write down the end of a task and all that follows; False where it had ended before.
+
+        Raises:
+            RequestError: what was made does not fit on the stub.
+        """
         if row.stubref is not None:
             ledger.lock_stub(connection, row.stubref)
         if not ledger.end_task(connection, row.taskuuid, state, result, started=started):
             return False
-        if stored is not None:
-            files.insert_file(
-                connection,
-                stored.file,
-                taskuuid=row.taskuuid,
-                size=stored.size,
-                stored=stored.stored,
-            )
-            if (
-                row.stubref is not None
-                and not read_request(used_params(row)).disable_model_response
-            ):
-                self._post_response(connection, row, stored.file)
+        if made is not None:
+            self._keep(connection, row, made)
         if row.stubpostuuid is not None:
             following = ledger.queue_next(connection, row.stubpostuuid)
             if following is not None:
@@ -173,7 +143,8 @@ class Stubs:
                 self._skip(row, condition, started, stopped)
                 return
             row = self._patiently(lambda: self._preparing.resolved(row), stopped)
-            drawing, stored = self._draw(row, _Steps(on_progress, row.attempts, stopped))
+            on_step = _Steps(on_progress, row.attempts, stopped)
+            self._finish(row, self._making.made(row, on_step, started=started), started, stopped)
         except Exception as error:
             if isinstance(error, Cancelled) or stopped.is_set():
                 return  # whoever stopped it has written that down
@@ -181,67 +152,25 @@ class Stubs:
                 _log.exception("task %s failed for a reason that is ours", row.taskuuid)
                 error = GouacheError("something went wrong inside; the log of the worker has it")
             self._failed(row, error, started, stopped)
-            return
-        result = success(row, drawing, stored, started=started)
-        if not self._insist(
+
+    def _finish(self, row: Row, made: Made, started: int, stopped: threading.Event) -> None:
+        """Write down what came of a task; what came too late is dropped."""
+        ended = self._insist(
             lambda connection: self.end(
-                connection, row, "succeeded", result, started=started, stored=stored
+                connection, row, "succeeded", made.result, started=started, made=made
             ),
             stopped,
-        ):
-            self._drop(stored, stopped)
+        )
+        if not ended and made.stored is not None:
+            stored = made.stored
+            self._patiently(lambda: self._making.drop(stored), stopped)
 
     def _skip(self, row: Row, condition: str, started: int, stopped: threading.Event) -> None:
-        result = skip(row, condition)
+        result = results.skipped(row, condition)
         self._insist(
             lambda connection: self.end(connection, row, "skipped", result, started=started),
             stopped,
         )
-
-    def _draw(self, row: Row, on_step: OnStep) -> tuple[Drawing, Stored]:
-        """Draw a task's request and store the picture."""
-        request = read_request(used_params(row))
-        asked = self._gateways.for_engine(row.gateway, request)
-        if request.seed is None and row.seed is not None:
-            asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
-        drawing = self._gateways.engine(row.gateway).generate(asked, on_step)
-        recipe = Recipe(
-            request=request,
-            seed=drawing.seed,
-            model=drawing.model,
-            revised_prompt=drawing.revised_prompt,
-        )
-        data = images.encode_png(drawing.pixels, recipe)
-        stored = self._name(row, request, data)
-        self._files.put(stored.stored, data)
-        return drawing, stored
-
-    def _name(self, row: Row, request: GenerateImage, data: bytes) -> Stored:
-        fileuuid = fileuuid_of(row.taskuuid)
-        filename, originalname = images.names(
-            request,
-            uuid=str(uuid.uuid5(_NAMESPACE, row.taskuuid)),
-            stubref=row.stubref,
-            task=row.name,
-        )
-        return Stored(
-            file=FileObject(
-                fileuuid=fileuuid,
-                filename=filename,
-                originalname=originalname,
-                contentType=images.CONTENT_TYPE,
-            ),
-            size=len(data),
-            stored=f"{fileuuid}-{hashlib.sha256(data).hexdigest()[:16]}",
-        )
-
-    def _drop(self, stored: Stored, stopped: threading.Event) -> None:
-        """Delete a picture that came too late, unless the task ended with the very same."""
-        kept = self._insist(
-            lambda connection: files.file_row(connection, stored.file.fileuuid), stopped
-        )
-        if kept is None or kept.stored != stored.stored:
-            self._files.delete(stored.stored)
 
     def _failed(
         self, row: Row, error: GouacheError, started: int, stopped: threading.Event
@@ -254,10 +183,34 @@ class Stubs:
                 wait = max(wait, error.retry_after_seconds)
             self._insist(lambda connection: self._retry(connection, row, wait, started), stopped)
             return
-        result = failure(row, error, started=started)
+        result = results.failed(row, error, started=started)
         self._insist(
             lambda connection: self.end(connection, row, "failed", result, started=started), stopped
         )
+
+    def _keep(self, connection: sa.Connection, row: Row, made: Made) -> None:
+        """Write down the file, and what changes on the stub."""
+        if made.stored is not None:
+            files.insert_file(
+                connection,
+                made.stored.file,
+                taskuuid=row.taskuuid,
+                size=made.stored.size,
+                stored=made.stored.stored,
+            )
+        if row.stubref is None:
+            return
+        if made.is_shown and made.stored is not None:
+            self._post_response(connection, row, made.stored.file)
+        if made.attachments or made.patch is not None:
+            stub = ledger.stub(connection, row.stubref)
+            attached = [file.model_dump() for file in stub.attachments]
+            ledger.change_stub(
+                connection,
+                row.stubref,
+                data=merged(stub.data, made.patch or {}),
+                attachments=with_attached(attached, made.attachments),
+            )
 
     def _retry(self, connection: sa.Connection, row: Row, wait: float, started: int) -> None:
         following = ledger.retry_task(
@@ -299,70 +252,6 @@ class Stubs:
                 _log.warning("%s; trying again", error.message)
                 if stopped.wait(DATABASE_RETRY_SECONDS):
                     raise
-
-
-def fileuuid_of(taskuuid: str) -> str:
-    """Return the UUID of a task's file; its stored name begins with it."""
-    return str(uuid.uuid5(_NAMESPACE, f"{taskuuid} file"))
-
-
-def success(row: Row, drawing: Drawing, stored: Stored, *, started: int) -> Result:
-    """Return the result of a task that was drawn; its link is signed when it is shown."""
-    image = Image(**stored.file.model_dump(), revised_prompt=drawing.revised_prompt)
-    return Result(
-        success=True,
-        payload=Payload(
-            request=resolved(read_request(used_params(row))),
-            response=ImageResponse(
-                created=int(time.time()),
-                model=drawing.model,
-                seed=drawing.seed,
-                unresolved=list(drawing.unresolved),
-                data=[
-                    ImageData(
-                        revised_prompt=drawing.revised_prompt,
-                        url=f"/files/{image.fileuuid}",
-                        image=image,
-                    )
-                ],
-            ),
-            image=image,
-        ),
-        task_duration_ms=ledger.now() - (row.started or started),
-        warnings=[*row.warnings, *drawing.warnings],
-    )
-
-
-def failure(row: Row, error: GouacheError, *, started: int | None = None) -> Result:
-    """Return the result of a task that was not drawn; what was asked for stays in it."""
-    moment = ledger.now()
-    return Result(
-        success=False,
-        payload=Payload(request=_echoed(row)),
-        task_duration_ms=moment - (row.started or started or moment),
-        error=TaskError.model_validate(error.as_json()),
-        warnings=row.warnings,
-    )
-
-
-def skip(row: Row, condition: str) -> Result:
-    """Return the result of a task that was not run, because a condition of it does not hold."""
-    return Result(
-        success=False,
-        payload=Payload(request=_echoed(row)),
-        task_duration_ms=0,
-        skipped=condition,
-        warnings=row.warnings,
-    )
-
-
-def _echoed(row: Row) -> dict[str, Any]:
-    """Return the request as it was resolved, or as it was given where it never was."""
-    try:
-        return resolved(read_request(used_params(row)))
-    except RequestError:
-        given: dict[str, Any] = row.params
-        return given | {"n": 1}
 
 
 class _Steps:

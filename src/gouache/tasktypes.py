@@ -36,10 +36,11 @@ def _as_list(value: object) -> object:
 
 
 Filename = Annotated[
-    str | None, BeforeValidator(_nothing), Field(max_length=MAX_CHARACTERS["filename"])
+    Annotated[str, Field(max_length=MAX_CHARACTERS["filename"])] | None, BeforeValidator(_nothing)
 ]
 ContentType = Annotated[
-    str | None, BeforeValidator(_nothing), Field(pattern=CONTENT_TYPE, examples=["application/pdf"])
+    Annotated[str, Field(pattern=CONTENT_TYPE, examples=["application/pdf"])] | None,
+    BeforeValidator(_nothing),
 ]
 Fileuuid = Annotated[Attachment | None, BeforeValidator(_nothing)]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from gouache import ledger
+from gouache.contract import Payload
 from gouache.durable import Durable
 from gouache.ledger import Row
 from gouache.links import Links
@@ -39,7 +40,7 @@ class Views:
         ]
 
     def _signed(self, record: TaskRecord) -> TaskRecord:
-        if record.payload is None or record.payload.response is None:
+        if not isinstance(record.payload, Payload) or record.payload.response is None:
             return record
         response = record.payload.response
         data = [

@@ -17,9 +17,11 @@ from gouache.database import reading, writing
 from gouache.durable import Durable
 from gouache.errors import AlreadyRunning, DatabaseUnavailable, SettingsError, TaskGaveUp
 from gouache.files import FileStore
+from gouache.gateways import NEIGHBOURS, NEIGHBOURS_ROW
 from gouache.liveness import workers
+from gouache.making import fileuuid_of
 from gouache.settings import Settings
-from gouache.stubs import Stubs, fileuuid_of
+from gouache.stubs import Stubs
 
 SETTLE_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
@@ -67,6 +69,8 @@ class Work:
                 raise SettingsError(
                     f"no gateway is named {name!r}; use one of {known}", param="gateway"
                 )
+        rows = rows | {NEIGHBOURS: NEIGHBOURS_ROW}
+        listen.append(NEIGHBOURS)
         if self._engine.dialect.name == "sqlite":
             try:
                 self._lock.acquire(blocking=False)

@@ -178,14 +178,14 @@ async def _shown(events: AsyncIterator[Progress | TaskRecord], console: Console)
 
 
 def _put(service: "Service", end: Result, output: Path) -> None:
-    """Write the picture of a result to a file or, under its name, into a folder."""
-    if end.payload.image:
-        source = service.file_path(end.payload.image.fileuuid)
+    """Write the file of a result to a file or, under its name, into a folder."""
+    if end.file:
+        source = service.file_path(end.file.fileuuid)
         try:
             data = source.read_bytes()
         except OSError as error:
             raise StorageError(f"{source} could not be read: {error.strerror}") from error
-        images.write_atomically(_place(output, end.payload.image.filename), data)
+        images.write_atomically(_place(output, end.file.filename), data)
 
 
 def _place(output: Path, name: str) -> Path:
@@ -197,9 +197,10 @@ def _say(service: "Service", end: Result, output: Path | None) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for warning in end.warnings:
         console.print(f"Warning: {warning}")
-    if end.payload.image:
+    if end.file:
         with suppress(FileNotFound):  # deleted since the key was used first
-            path = service.file_path(end.payload.image.fileuuid)
+            path = service.file_path(end.file.fileuuid)
             if output is not None:
-                path = _place(output, end.payload.image.filename)
-            console.print(f"The picture is {path}")
+                path = _place(output, end.file.filename)
+            what = "picture" if end.file.contentType.startswith("image/") else "file"
+            console.print(f"The {what} is {path}")

@@ -1,0 +1,180 @@
+"""What comes of a task: a picture that is drawn, or what a neighbour task leaves; its file is stored.
+
+A file is written before any row tells of it, under a name made of the task and the content: a second run
+writes the same name again, or another one that no row points to.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from gouache import files, images, ledger, neighbours, results
+from gouache.contract import FileDetails, FileObject, Result, read, read_request
+from gouache.database import reading
+from gouache.engines import OnStep
+from gouache.errors import FileNotFound
+from gouache.files import FileStore
+from gouache.gateways import Gateways
+from gouache.images import Recipe
+from gouache.ledger import Row
+from gouache.links import Links
+from gouache.preparing import used_params
+from gouache.settings import Settings
+from gouache.tasktypes import PARAMS
+
+_NAMESPACE = uuid.UUID("0f6b1f5e-3a7c-5c0a-9a51-6c1f0b6f2d11")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that is on disk, and what its row is to say."""
+
+    file: FileObject
+    size: int
+    stored: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of a task, and what its end is to change.
+
+    `attachments` are added to the stub, `patch` is merged into its data; where `is_shown` is true a
+    stubpost shows the file.
+    """
+
+    result: Result
+    stored: Stored | None = None
+    attachments: tuple[FileObject, ...] = ()
+    patch: Mapping[str, Any] | None = None
+    is_shown: bool = False
+
+
+class Making:
+    """Makes what tasks ask for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: sa.Engine,
+        *,
+        gateways: Gateways,
+        files: FileStore,
+        links: Links,
+    ) -> None:
+        """Make nothing yet."""
+        self._settings = settings
+        self._engine = engine
+        self._gateways = gateways
+        self._files = files
+        self._links = links
+
+    def made(self, row: Row, on_step: OnStep, *, started: int) -> Made:
+        """Return what came of a task whose params are resolved, with its file on disk.
+
+        Raises:
+            RequestError, EngineError, StorageError, Cancelled
+        """
+        if row.tasktype == "generate_image":
+            return self._drawn(row, on_step, started)
+        params = read(PARAMS[row.tasktype], used_params(row), inside="params")
+        around = _Surroundings(self._settings, self._engine, self._files, self._links, row)
+        outcome = neighbours.run(params, around)
+        return Made(
+            result=results.done(row, outcome.payload, started=started, warnings=outcome.warnings),
+            stored=self._stored(row, outcome.file.file, outcome.file.data)
+            if outcome.file
+            else None,
+            attachments=outcome.attachments,
+            patch=outcome.patch,
+        )
+
+    def drop(self, stored: Stored) -> None:
+        """Delete a file that came too late, unless the task ended with the very same.
+
+        Raises:
+            DatabaseUnavailable: nobody can tell.
+        """
+        with reading(self._engine) as connection:
+            kept = files.file_row(connection, stored.file.fileuuid)
+        if kept is None or kept.stored != stored.stored:
+            self._files.delete(stored.stored)
+
+    def _drawn(self, row: Row, on_step: OnStep, started: int) -> Made:
+        request = read_request(used_params(row))
+        asked = self._gateways.for_engine(row.gateway, request)
+        if request.seed is None and row.seed is not None:
+            asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
+        drawing = self._gateways.engine(row.gateway).generate(asked, on_step)
+        recipe = Recipe(
+            request=request,
+            seed=drawing.seed,
+            model=drawing.model,
+            revised_prompt=drawing.revised_prompt,
+        )
+        filename, originalname = images.names(
+            request,
+            uuid=str(uuid.uuid5(_NAMESPACE, row.taskuuid)),
+            stubref=row.stubref,
+            task=row.name,
+        )
+        file = FileObject(
+            fileuuid=fileuuid_of(row.taskuuid),
+            filename=filename,
+            originalname=originalname,
+            contentType=images.CONTENT_TYPE,
+        )
+        stored = self._stored(row, file, images.encode_png(drawing.pixels, recipe))
+        return Made(
+            result=results.drawn(row, drawing, file, started=started),
+            stored=stored,
+            is_shown=not request.disable_model_response,
+        )
+
+    def _stored(self, row: Row, file: FileObject, data: bytes) -> Stored:
+        """Write a file and return what its row is to say."""
+        name = f"{fileuuid_of(row.taskuuid)}-{hashlib.sha256(data).hexdigest()[:16]}"
+        self._files.put(name, data)
+        return Stored(file=file, size=len(data), stored=name)
+
+
+def fileuuid_of(taskuuid: str) -> str:
+    """Return the UUID of a task's file; its stored name begins with it."""
+    return str(uuid.uuid5(_NAMESPACE, f"{taskuuid} file"))
+
+
+class _Surroundings:
+    """What a neighbour task may look at."""
+
+    def __init__(
+        self, settings: Settings, engine: sa.Engine, store: FileStore, links: Links, row: Row
+    ) -> None:
+        self.stubref: str | None = row.stubref
+        self.taskname: str = row.name
+        self.fileuuid = fileuuid_of(row.taskuuid)
+        self.created = ledger.as_text(row.created)
+        self.address = settings.address
+        self.max_bytes = settings.max_body_bytes
+        self._engine = engine
+        self._store = store
+        self._links = links
+
+    def file(self, fileuuid: str) -> FileDetails:
+        return files.file_details(self._row(fileuuid))
+
+    def file_path(self, fileuuid: str) -> Path:
+        return self._store.path(self._row(fileuuid).stored)
+
+    def file_url(self, fileuuid: str) -> str:
+        return self._links.url(fileuuid)
+
+    def _row(self, fileuuid: str) -> Row:
+        with reading(self._engine) as connection:
+            row = files.file_row(connection, fileuuid)
+        if row is None:
+            raise FileNotFound(f"there is no file {fileuuid}")
+        return row
