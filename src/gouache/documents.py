@@ -7,6 +7,7 @@ of its own (`typesetter.py`), with our fonts before those of the system.
 
 import html
 import json
+import math
 import re
 import signal
 import subprocess
@@ -190,5 +191,5 @@ def _sized(fileuuid: str, path: Path, sheet: Paper) -> str:
     if width * height > MAX_PIXELS:
         raise RequestError(f"the picture {fileuuid} has more than {MAX_PIXELS:,} pixels")
     room = (sheet.height - 2 * sheet.margin) / MM_PER_INCH
-    inches = min(width / LEAST_DPI, room * width / height)
-    return f':where(img[src*="{fileuuid}" i]:not([width], [height])) {{ width: {inches:.3f}in }}\n'
+    inches = math.floor(min(width / LEAST_DPI, room * width / height) * 1000) / 1000
+    return f':where(img[src*="{fileuuid}" i]:not([width], [height])) {{ width: {inches}in }}\n'
