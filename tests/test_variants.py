@@ -56,6 +56,7 @@ def test_without_a_parameter_a_variant_is_the_picture_with_its_recipe():
         ({"w": 100, "circle": "true"}, (100, 100)),
         ({"h": 100, "circle": "true"}, (100, 100)),
         ({"circle": "true"}, (200, 200)),
+        ({"w": 100, "circle": "true", "fit": "inside"}, (100, 100)),
     ],
 )
 def test_a_variant_has_the_size_asked_for(query, size):
@@ -171,6 +172,26 @@ def test_a_circle_in_a_jpeg_stands_on_the_colour_given():
     drawn = pixels(variant(w=64, circle="true", format="jpeg", background="#0000ff"))
     assert near(drawn[1, 1], (0, 0, 255))
     assert near(drawn[32, 8], GREEN), "the ground inside the circle stays"
+
+
+@pytest.mark.parametrize("fit", ["contain", "inside"])
+@pytest.mark.parametrize("form", ["png", "svg", "ico"])
+def test_a_circle_and_an_icon_are_square_in_every_fit(fit, form):
+    circle = {} if form == "ico" else {"circle": "true"}
+    rendered = variant(fit=fit, format=form, **circle)
+    assert rendered.width == rendered.height
+    if form != "svg":
+        assert pixels(rendered)[rendered.height // 2, 0, 3] == 0, (
+            "margins at the sides, not distorted"
+        )
+
+
+@pytest.mark.parametrize("form", CONTENT_TYPES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 2)])
+def test_the_smallest_pictures_have_variants(form, size):
+    source = png(np.full((*size, 3), 90, np.uint8))
+    rendered = variant(source, format=form, background="00ff00")
+    assert rendered.data
 
 
 def test_a_logo_loses_its_ground():

@@ -320,7 +320,8 @@ def _placed(image: Image.Image, variant: Variant, said: list[str]) -> Image.Imag
 
 def _place(source: Size, variant: Variant) -> _Place:
     w, h = variant.w, variant.h
-    if variant.circle or variant.format == "ico":
+    square = variant.circle or variant.format == "ico"
+    if square:
         w = h = w or h or min(source)
     if w is None or h is None:
         size = _size_of_one(source, w, h)
@@ -334,7 +335,7 @@ def _place(source: Size, variant: Variant) -> _Place:
         return _Place((left, top, left + width, top + height), (w, h), (w, h))
     scale = min(across, down)
     size = max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
-    return _Place(None, size, (w, h) if variant.fit == "contain" else size)
+    return _Place(None, size, (w, h) if square or variant.fit == "contain" else size)
 
 
 def _size_of_one(source: Size, w: int | None, h: int | None) -> Size:
