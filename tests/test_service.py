@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from gouache import database, images
-from gouache.contract import BUILT_IN_GATEWAY, read
+from gouache.contract import BUILT_IN_GATEWAY, read, seed_of
 from gouache.errors import (
     AlreadyRunning,
     FileNotFound,
@@ -139,6 +139,25 @@ def test_a_task_is_drawn_and_its_picture_stored(service):
     recipe = images.read_recipe(path.read_bytes())
     assert (recipe.request.prompt, recipe.model, recipe.seed) == (CAT, "fake-1", response["seed"])
     assert service.file(image["fileuuid"]).size == path.stat().st_size
+
+
+def test_the_same_user_gets_the_same_avatar_whatever_the_stub(service):
+    drawn = []
+    for user, seed_from in (
+        ("Ada", "~~stub.data.user"),
+        ("Ada", "Ada"),
+        ("Zoë", "~~stub.data.user"),
+    ):
+        stub = service.create_stub(NewStub(data={"user": user}))
+        stubpost = service.add_stubpost(stub.stubref, post(avatar={"seed_from": seed_from}))
+        record = ended(service, stubpost.tasks["avatar"])
+        data = service.file_path(record.payload.image.fileuuid).read_bytes()
+        assert record.payload.request["seed_from"] == user
+        assert record.payload.response.seed == seed_of(user)
+        assert user.encode() not in data
+        drawn.append(images.decode_png(data))
+    assert (drawn[0] == drawn[1]).all()
+    assert (drawn[0] != drawn[2]).any()
 
 
 def test_a_link_to_a_file_is_good_until_it_expires_and_only_as_it_was_made(opened):
