@@ -25,6 +25,15 @@ from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
 from gouache.tasktypes import PARAMS
 
+_A_FILE = str(uuid.UUID(int=0))
+STAND_INS: dict[str, Any] = {
+    **dict.fromkeys(("prompt", "html", "text", "content", "filename"), "..."),
+    **dict.fromkeys(("fileuuid", "pdftemplateuuid"), _A_FILE),
+    **dict.fromkeys(("files", "fileuuids", "images"), [_A_FILE]),
+    "data": {},
+}
+"""What stands for a field while nobody knows what will be put in: others may depend on it."""
+
 _LETTERS = string.ascii_uppercase + string.digits
 
 Checked = TypeVar("Checked")
@@ -95,13 +104,10 @@ class Intake:
         path = f"{inside}.params" if inside else "params"
         check_templates(task.params, inside=path)
         check_conditions(task.conditions, inside=f"{inside}.conditions" if inside else "conditions")
-        if task.tasktype != "generate_image":
-            if not is_template(task.params):
-                read(PARAMS[task.tasktype], task.params, inside=path)
-            return task
-        request = read(GenerateImage, _certain(task.params), inside=path)
-        gateway = self._gateways.find(task.taskapigatewayuuid, inside=inside)
-        self._gateways.check(gateway, request, inside=path)
+        request = read(PARAMS[task.tasktype], _certain(task.params), inside=path)
+        if isinstance(request, GenerateImage):
+            gateway = self._gateways.find(task.taskapigatewayuuid, inside=inside)
+            self._gateways.check(gateway, request, inside=path)
         return task
 
     def named(self, name: str, values: dict[str, Any]) -> Task:
@@ -128,15 +134,12 @@ class Intake:
         waiting: bool = False,
     ) -> Row:
         """Write down a task and queue it, unless it waits for the one before it."""
-        gateway, seed, warnings = NEIGHBOURS, None, task.warnings()
-        if task.tasktype == "generate_image":
-            request = read(GenerateImage, _certain(task.params))
+        gateway, seed = NEIGHBOURS, None
+        request = read(PARAMS[task.tasktype], _certain(task.params))
+        if isinstance(request, GenerateImage):
             gateway = self._gateways.find(task.taskapigatewayuuid)
             if self._gateways.capabilities(gateway).supports_seed:
                 seed = choose_seed(request)
-            warnings += request.warnings()
-        elif not is_template(task.params):
-            warnings += read(PARAMS[task.tasktype], task.params).warnings()
         row = ledger.insert_task(
             connection,
             taskuuid=str(uuid.uuid4()),
@@ -148,7 +151,7 @@ class Intake:
             gateway=gateway,
             params=task.params,
             conditions=task.conditions or None,
-            warnings=warnings,
+            warnings=[*task.warnings(), *request.warnings()],
             seed=seed,
             priority=task.priority,
             state="waiting" if waiting else "queued",
@@ -184,5 +187,5 @@ def new_stubref() -> str:
 def _certain(params: dict[str, Any]) -> dict[str, Any]:
     """Return the params without those that nobody can judge before everything is put in."""
     certain = {name: value for name, value in params.items() if not is_template(value)}
-    unknown = {"prompt": "..."} if "prompt" in params else {}
+    unknown = {name: STAND_INS[name] for name in params if name in STAND_INS}
     return unknown | certain

@@ -134,13 +134,15 @@ def get_file_details(params: GetFileDetails, context: Context) -> Outcome:
 
 def upload_file(params: UploadFile, context: Context) -> Outcome:
     """Make a file of what is in the params."""
-    data = _decoded(params.content or "") if params.text is None else params.text.encode()
+    text = params.html or params.text
+    data = text.encode() if text else _decoded(params.content or "")
     if len(data) > context.max_bytes:
         raise RequestError(
             f"the file has {len(data):,} bytes; there may be {context.max_bytes:,} (max_body_bytes)",
             param="params.content",
         )
-    content_type = content_type_of(data, params.filename, params.contentType)
+    declared = params.contentType or ("text/html" if params.html else None)
+    content_type = content_type_of(data, params.filename, declared)
     file = FileObject(
         fileuuid=context.fileuuid,
         filename=images.safe_filename(params.filename, extension_of(content_type)),

@@ -39,7 +39,7 @@ Filename = Annotated[
     Annotated[str, Field(max_length=MAX_CHARACTERS["filename"])] | None, BeforeValidator(_nothing)
 ]
 ContentType = Annotated[
-    Annotated[str, Field(pattern=CONTENT_TYPE, examples=["application/pdf"])] | None,
+    Annotated[str, Field(pattern=CONTENT_TYPE)] | None,
     BeforeValidator(_nothing),
 ]
 Fileuuid = Annotated[Attachment | None, BeforeValidator(_nothing)]
@@ -70,7 +70,9 @@ class FileToAttach(Given):
 
     fileuuid: Attachment = Field(description="The file.")
     filename: Filename = Field(None, description="What it is called there.")
-    contentType: ContentType = Field(None, description="What it is said to be there.")
+    contentType: ContentType = Field(
+        None, examples=["application/pdf"], description="What it is said to be there."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -83,7 +85,9 @@ class AttachFile(_Params):
 
     fileuuid: Fileuuid = Field(None, description="The file; or give `files`.")
     filename: Filename = Field(None, description="What the file is called there.")
-    contentType: ContentType = Field(None, description="What the file is said to be there.")
+    contentType: ContentType = Field(
+        None, examples=["application/pdf"], description="What the file is said to be there."
+    )
     files: Annotated[list[FileToAttach], BeforeValidator(_as_list)] = Field(
         [], max_length=MAX_ATTACHMENTS, description="Several files: UUIDs or file objects."
     )
@@ -141,13 +145,21 @@ class UploadFile(_Params):
         None,
         repr=False,
         max_length=MAX_CONTENT_CHARACTERS,
-        description="What is in it, in base64; or give `text`.",
+        description="What is in it, in base64, also as a data: URL.",
     )
     text: str | None = Field(
         None, repr=False, max_length=MAX_TEXT_CHARACTERS, description="What is in it, as text."
     )
+    html: str | None = Field(
+        None,
+        repr=False,
+        max_length=MAX_TEXT_CHARACTERS,
+        description="What is in it, as HTML: values that templates put in are escaped.",
+    )
     contentType: ContentType = Field(
-        None, description="What it is; without it the content and the name decide."
+        None,
+        examples=["application/pdf"],
+        description="What it is; without it the content and the name decide.",
     )
 
     @model_validator(mode="before")
@@ -155,8 +167,8 @@ class UploadFile(_Params):
     def _holds_what_it_stores(cls, values: object) -> object:
         if isinstance(values, Mapping):
             if values.get("url"):
-                raise refused(cls, "url", "is not fetched; give the bytes as content or text")
-            cls._needs_one_of(values, "content", "text")
+                raise refused(cls, "url", "is not fetched; give the bytes as content, text or html")
+            cls._needs_one_of(values, "content", "text", "html")
         return values
 
 
@@ -196,7 +208,7 @@ class GeneratePdf(_Params):
     html: str | None = Field(
         None,
         max_length=MAX_TEXT_CHARACTERS,
-        description="The document as HTML; or give `text` or `pdftemplateuuid`.",
+        description="The document as HTML: values that templates put in are escaped.",
     )
     text: str | None = Field(
         None, max_length=MAX_TEXT_CHARACTERS, description="The document as plain text."
@@ -248,7 +260,7 @@ PARAMS: Mapping[str, type[GenerateImage] | type[_Params]] = {
 }
 """The fields of each type."""
 
-HTML_FIELDS: Mapping[str, tuple[str, ...]] = {"generate_pdf": ("html",)}
+HTML_FIELDS: Mapping[str, tuple[str, ...]] = {"generate_pdf": ("html",), "upload_file": ("html",)}
 """The fields whose text is HTML: what is put into them is escaped."""
 
 _NAMES: dict[type[Any], str] = {model: name for name, model in PARAMS.items()}
