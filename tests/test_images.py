@@ -89,6 +89,17 @@ def test_the_file_carries_the_alternative_text_and_the_programs_name():
             "a pattern of stars, flat vector style, red to blue gradient background",
             "A pattern of stars.",
         ),
+        (
+            "a logo with a white cup, flat vector style, plain white background, with the words “Blue "
+            "Fox”, “Since 1901”. Drawn differently: “coffee roastery” as cup.",
+            "A logo with a white cup, with the words “Blue Fox”, “Since 1901”.",
+        ),
+        (
+            "a wide banner with a red maple leaf, an orange pumpkin and two children next to a brown dog "
+            "under a grey umbrella in front of a house, flat vector style, with the words “Autumn sale”",
+            "A wide banner with a red maple leaf, an orange pumpkin and two children next to a brown dog "
+            "under a grey umbrella in…, with the words “Autumn sale”.",
+        ),
         ("A photo-realistic image of a lake at dawn! It is calm.", "A lake at dawn! It is calm."),
         ("Please create a logo for Müller & Söhne", "A logo for Müller & Söhne."),
         ("a cat holding a picture of a dog", "A cat holding a picture of a dog."),

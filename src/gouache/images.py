@@ -39,6 +39,9 @@ _BACKGROUND = re.compile(r", ([\w# ]+ background\b)")
 _NOTES = re.compile(r"(?:Drawn differently|Not drawn|Text not drawn): (?:“[^”]*”[^“”.]*)+\.")
 """What the planner of the embedded engine says after the caption (`prompts.revise`)."""
 
+_WORDS = re.compile(r", with the words “[^”]*”(?:, “[^”]*”)*")
+"""What is written on the picture: the last thing to leave out."""
+
 _ORDER = re.compile(
     r"^(?:please,? )?(?:(?:can|could) you )?(?:please )?(?:i want|i need|we want|we need|create|draw"
     r"|generate|make|design|paint|produce|render|show|give)(?: me| us)?,? (?=\S)",
@@ -104,12 +107,16 @@ def alt_text(recipe: Recipe) -> str:
     text = " ".join(_printable(recipe.revised_prompt or recipe.request.prompt).split())
     text = _PLAIN_WORDS.sub("", _NOTES.sub("", text)).strip()
     text = _BACKGROUND.sub(_on_background, _OF_A_PICTURE.sub("", _ORDER.sub("", text)))
+    text = text.strip(" ,;:-")
+    written = _WORDS.search(text)
+    if len(text) >= MAX_ALT_CHARACTERS and written and len(written[0]) < MAX_ALT_CHARACTERS // 2:
+        text = _cut(text[: written.start()], MAX_ALT_CHARACTERS - len(written[0])) + written[0]
     kept = ""
-    for sentence in re.split(r"(?<=[.!?]) (?=\S)", text.strip(" ,;:-")):
+    for sentence in re.split(r"(?<=[.!?]) (?=\S)", text):
         if len(kept) + len(sentence) >= MAX_ALT_CHARACTERS:
             break
         kept = f"{kept} {sentence}".lstrip()
-    kept = kept or _cut(text)
+    kept = kept or _cut(text, MAX_ALT_CHARACTERS)
     return kept[:1].upper() + kept[1:] + ("" if kept.endswith((".", "!", "?", "…")) else ".")
 
 
@@ -247,11 +254,13 @@ def _on_background(found: re.Match[str]) -> str:
     return f" on {article} {found[1]}"
 
 
-def _cut(text: str) -> str:
-    """Return the beginning of a sentence that is too long, to the end of a clause or of a word."""
-    beginning = text[: MAX_ALT_CHARACTERS - 1].rpartition(" ")[0] or text[: MAX_ALT_CHARACTERS - 1]
+def _cut(text: str, most: int) -> str:
+    """Return the beginning of a text that is too long, to the end of a clause or of a word."""
+    if len(text) < most:
+        return text
+    beginning = text[: most - 1].rpartition(" ")[0] or text[: most - 1]
     clause = max(beginning.rfind(mark) for mark in (", ", "; ", " – ", ": "))
-    if clause > MAX_ALT_CHARACTERS // 2:
+    if clause > most // 2:
         return beginning[:clause]
     return beginning.rstrip(" ,;:-") + "…"
 
