@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from dbos import DBOS
 
-from gouache import durable, files, ledger, stubs, work
+from gouache import durable, files, ledger, making, work
 from gouache.contract import BUILT_IN_GATEWAY, read
 from gouache.database import reading, writing
 from gouache.errors import DatabaseUnavailable
@@ -157,8 +157,8 @@ def test_an_earlier_try_that_was_given_up_does_not_end_the_task(service):
 def test_a_file_whose_task_has_not_ended_is_no_orphan(service):
     """A kill left the file; the task, begun again, is about to use it."""
     taskuuid = submit(service)
-    left = stubs.fileuuid_of(taskuuid) + "-" + 16 * "0"
-    other = stubs.fileuuid_of(str(uuid.uuid4())) + "-" + 16 * "0"
+    left = making.fileuuid_of(taskuuid) + "-" + 16 * "0"
+    other = making.fileuuid_of(str(uuid.uuid4())) + "-" + 16 * "0"
     for stored in (left, other):
         service._files.put(stored, b"picture")
         moment = time.time() - 2 * work.ORPHAN_SECONDS

@@ -70,6 +70,7 @@ class Durable:
         )
         self._liveness: Liveness | None = None
         self._executor: str | None = None
+        self._dbos: DBOS | None = None
         self._begun: Counter[str] = Counter()  # a try may begin again here while it still runs here
         self._strays: dict[str, float] = {}
 
@@ -164,7 +165,7 @@ class Durable:
         embedded = self._engine.dialect.name == "sqlite"
         self._executor = "local" if embedded else _executor_name()
         self._begun.clear()
-        DBOS(
+        self._dbos = DBOS(
             config={
                 "name": APPLICATION,
                 "system_database_engine": self._engine,
@@ -189,10 +190,13 @@ class Durable:
 
     def stop(self, seconds: float) -> None:
         """Stop running tries: those that do not end within `seconds` are begun again by others."""
-        if self._executor:
+        if self._dbos is not None:
+            for event in self._dbos.background_thread_stop_events:
+                event.set()  # no more claims; what was claimed just now gets a moment to begin
+            time.sleep(POLL_SECONDS)
             wait = math.ceil(seconds) if self._is_busy() else 0  # DBOS looks once a second only
             DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait)
-            self._executor = None
+            self._dbos = None
         if self._liveness:
             self._liveness.stop()
             self._liveness = None

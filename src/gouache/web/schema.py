@@ -139,14 +139,12 @@ def _mend(operation: dict[str, Any]) -> None:
 
 
 def _bodies() -> dict[str, Any]:
-    """Return the schemas of what is sent, and of errors; each task's params are shown as a request."""
+    """Return the schemas of what is sent, and of errors."""
     models: list[type[BaseModel]] = [NewStub, NewStubpost, NewTask, Task, GenerateImage, ErrorBody]
     _, built = models_json_schema(
         [(model, "validation") for model in models], ref_template=REF + "{model}"
     )
     schemas: dict[str, Any] = built["$defs"]
-    for name in ("NewTask", "Task"):
-        schemas[name]["properties"]["params"] = {"$ref": REF + "GenerateImage"}
     schemas["NewStubpost"]["properties"]["tasks"] |= {
         "anyOf": [
             {
