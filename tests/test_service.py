@@ -134,6 +134,7 @@ def test_a_task_is_drawn_and_its_picture_stored(service):
     assert envelope["payload"]["image"] == response["data"][0]["image"]
     image = envelope["payload"]["image"]
     assert image["contentType"] == "image/png"
+    assert image["alt_text"] == CAT
     path = service.file_path(image["fileuuid"])
     assert stored(service) == [path]
     recipe = images.read_recipe(path.read_bytes())

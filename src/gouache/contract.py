@@ -241,6 +241,7 @@ class Image(FileObject):
     """The picture of a result: its file, and the prompt it was drawn from."""
 
     revised_prompt: str = Field(description="The prompt the engine was really given.")
+    alt_text: str = Field("", description="Words for those who do not see the picture.")
 
 
 class ImageData(BaseModel):

@@ -130,7 +130,9 @@ class Making:
         )
         stored = self._stored(row, file, images.encode_png(drawing.pixels, recipe))
         return Made(
-            result=results.drawn(row, drawing, file, started=started),
+            result=results.drawn(
+                row, drawing, file, alt_text=images.alt_text(recipe), started=started
+            ),
             stored=stored,
             is_shown=not request.disable_model_response,
         )

@@ -22,9 +22,9 @@ from gouache.ledger import Row
 from gouache.preparing import used_params
 
 
-def drawn(row: Row, drawing: Drawing, file: FileObject, *, started: int) -> Result:
+def drawn(row: Row, drawing: Drawing, file: FileObject, *, alt_text: str, started: int) -> Result:
     """Return the result of a task that was drawn; its link is signed when it is shown."""
-    image = Image(**file.model_dump(), revised_prompt=drawing.revised_prompt)
+    image = Image(**file.model_dump(), revised_prompt=drawing.revised_prompt, alt_text=alt_text)
     response = ImageResponse(
         created=int(time.time()),
         model=drawing.model,
