@@ -41,6 +41,7 @@ IMAGE = Image(
     originalname=NAME,
     contentType="image/png",
     revised_prompt="a white cat",
+    alt_text="A white cat.",
 )
 
 
@@ -363,6 +364,7 @@ def test_a_result_has_the_documented_envelope():
         "fileuuid": "530cabeb-7ce7-57b1-ace3-d3795f4fa5bb",
         "contentType": "image/png",
         "revised_prompt": "a white cat",
+        "alt_text": "A white cat.",
     }
 
 
