@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,9 @@ MINOR = 0.55
 """Size of a minor line, as a fraction of the main one's."""
 
 MOST_ROWS = 4
+FEWER_ROWS = 0.7
+"""Part of the type size that is given up for a row less."""
+
 LEADING = 1.14
 DARK: Colour = (24, 28, 44)
 WHITE: Colour = (255, 255, 255)
@@ -139,16 +141,20 @@ def _area(zone: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
 def _rows(
     lines: Sequence[Line], area: tuple[int, int, int, int], size: tuple[int, int]
 ) -> list[_Row]:
-    """Return the lines broken into rows at the largest size at which they fill no more than the area."""
+    """Return the lines broken into rows at about the largest size that fits; none where none fits."""
     short = min(size)
     wide, high = area[2] - area[0], area[3] - area[1]
     points = round(LARGEST * short)
+    best: list[_Row] = []
     while points >= SMALLEST * short:
         rows = [row for line in lines for row in _broken(line, points, wide)]
-        if rows and all(r.width <= wide for r in rows) and sum(r.height for r in rows) <= high:
-            return rows
+        fits = all(row.width <= wide for row in rows) and sum(r.height for r in rows) <= high
+        if best and rows[0].height < FEWER_ROWS * best[0].height:
+            break
+        if fits and len(rows) < (len(best) or MOST_ROWS * len(lines) + 1):
+            best = rows
         points = min(points - 1, round(points * 0.95))
-    return []
+    return best
 
 
 def _broken(line: Line, points: int, wide: int) -> list[_Row]:
@@ -156,30 +162,28 @@ def _broken(line: Line, points: int, wide: int) -> list[_Row]:
     size = points if line.is_main else max(18, round(points * MINOR))
     font = _font(FACES[line.is_main], size)
     words = line.text.split(" ")
-    for many in range(1, min(MOST_ROWS, len(words)) + 1):
-        texts = _evenly(words, many, font)
-        widths = [font.getlength(text) for text in texts]
-        if max(widths) <= wide or many == min(MOST_ROWS, len(words)):
-            rows = zip(texts, widths, strict=True)
-            return [_Row(text, font, width, size * LEADING) for text, width in rows]
-    return []
+    widths = [font.getlength(word) for word in words]
+    blank = font.getlength(" ")
+    rows = _filled(words, widths, blank, wide)
+    if len(rows) > 1:  # the narrowest column that takes no more rows makes them even
+        steps = sorted({wide * share / 20 for share in range(8, 20)})
+        narrower = (_filled(words, widths, blank, step) for step in steps if step >= max(widths))
+        rows = next((made for made in narrower if len(made) == len(rows)), rows)
+    return [_Row(text, font, font.getlength(text), size * LEADING) for text in rows]
 
 
-def _evenly(words: Sequence[str], many: int, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Return words in `many` rows, of which the longest is as short as possible."""
-    ends: dict[tuple[int, int], tuple[float, tuple[int, ...]]] = {(0, 0): (0.0, (0,))}
-    for rows in range(1, many + 1):
-        for end in range(rows, len(words) + 1):
-            options = [
-                (
-                    max(ends[start, rows - 1][0], font.getlength(" ".join(words[start:end]))),
-                    (*ends[start, rows - 1][1], end),
-                )
-                for start in range(rows - 1, end)
-                if (start, rows - 1) in ends
-            ]
-            ends[end, rows] = min(options)
-    return [" ".join(words[a:b]) for a, b in pairwise(ends[len(words), many][1])]
+def _filled(words: Sequence[str], widths: Sequence[float], blank: float, wide: float) -> list[str]:
+    """Return words in rows, each filled up to a width; a word that is wider has a row of its own."""
+    rows: list[str] = []
+    used = 0.0
+    for word, width in zip(words, widths, strict=True):
+        if rows and used + blank + width <= wide:
+            rows[-1] += f" {word}"
+            used += blank + width
+        else:
+            rows.append(word)
+            used = width
+    return rows
 
 
 def _calmest(pixels: Pixels, area: tuple[int, int, int, int], height: int) -> int:

@@ -58,8 +58,11 @@ def take_in(prompt: str, bank: ConceptBank) -> Matter:
     reading.intent = reading.intent or _of_names(names, reading, words)
     if reading.intent == "invitation" and any("welcome" in n.text.lower() for n in names):
         reading.intent = "welcome"
-    if reading.intent == "welcome" and not names and (person := find_person(text)):
+    wants_one = reading.intent in ("welcome", "invitation") and not names
+    if wants_one and (person := find_person(text)):
         names = (person,)
+        parts = person.text.lower().split()
+        reading.missed = [word for word in reading.missed if word not in parts]
     pieces = pieces_of("", bare.split("\n")) if reading.is_long else ()
     return Matter(bare, text, reading, names, pieces)
 

@@ -88,7 +88,8 @@ class Planner:
         kept = self._choose(intent, reading)
         if intent == "avatar":
             kept = self._portrait(reading, kept)
-            reading.missed = [w for w in reading.missed if w not in [m.said for m in kept]]
+            shown = [m.said for m in kept]
+            reading.missed = [w for w in reading.missed if w not in shown and not _is_gender(w)]
         kept = kept or self._of_place(reading) or self._nearest_at_all(reading)
         kept += self._usual(intent, reading, kept)
         if intent == "welcome" and self.bank[kept[0].concept or ""].category == "event":
@@ -317,6 +318,10 @@ def is_sure(query: str, nearest: Sequence[Near]) -> bool:
             if len(short) > 2 and len(ending) > 2 and long.startswith(short):
                 return any(word in p.lower().split() for p in first.concept.phrases())
     return True
+
+
+def _is_gender(word: str) -> bool:
+    return "gender" in load_lexicon().meanings(word)
 
 
 def _position(reading: Reading) -> Callable[[Mention], int]:

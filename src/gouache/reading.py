@@ -105,7 +105,9 @@ class _Walk:
             return "plain"
         if "topics" in word and "concepts" in word:
             return "concepts" if self.reading.intent in (None, "avatar") else "topics"
-        if "intents" in word and word.meanings["intents"] in ("picture", self.reading.intent):
+        if "intents" in word and (
+            word.text == "card" or word.meanings["intents"] in ("picture", self.reading.intent)
+        ):
             return "intents"
         if "badges" in word and self.reading.intent in ("logo", "icon", "sticker"):
             return "badges"

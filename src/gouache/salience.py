@@ -99,12 +99,14 @@ def main_things(
 
 
 def left_out(ranked: Sequence[Ranked], kept: Sequence[Mention], reading: Reading) -> list[str]:
-    """Return the words of what matters too and is not drawn: the next concepts, and unknown titles."""
+    """Return the words of what matters too and is not drawn: the next concepts, and unknown words
+    that come back."""
     drawn = {mention.concept for mention in kept}
     said = {mention.said for mention in kept}
     near = [r for r in ranked[:8] if r.mention and r.score >= 0.7 * ranked[0].score]
     words = [r.mention.said for r in near if r.mention and r.concept not in drawn]
-    words += [m.said for m in reading.mentions if m.concept is None and m.sentence == 0]
+    unknown = [m.said for m in reading.mentions if m.concept is None]
+    words += [word for word in unknown if unknown.count(word) > 1]
     return [word for word in dict.fromkeys(words) if word not in said][:MOST_LEFT_OUT]
 
 

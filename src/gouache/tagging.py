@@ -25,7 +25,10 @@ _TEXT_WORDS = 9
 _TOKEN = re.compile(
     r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b|[^\W_]+(?:['’-][^\W_]+)*|[.,;:!?&\n]|[^\s]"
 )
-_NAME = r"[A-Z0-9][\w'’.-]*(?:\s+(?:&|and|of|the|[A-Z0-9][\w'’-]*)(?=[\s,.;:!?]|$))*"
+_CAPITAL = "[A-Z0-9À-ÖØ-ÞĀ-ŽΆ-ΫЀ-Я֐-ۿ\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
+"""How names begin; of Hebrew, Arabic, Japanese, Chinese and Korean every letter may."""
+
+_NAME = rf"{_CAPITAL}[\w'’.-]*(?:\s+(?:&|and|of|the|{_CAPITAL}[\w'’-]*)(?=[\s,.;:!?]|$))*"
 _QUOTED = re.compile(
     r"\"([^\"\n]{1,120})\"|“([^”\n]{1,120})”|„([^“”\n]{1,120})[“”]|«([^»\n]{1,120})»"
     r"|(?<!\w)'([^'\n]{2,80})'(?!\w)|(?<!\w)‘([^’\n]{2,80})’(?!\w)"
@@ -126,7 +129,7 @@ def find_names(text: str) -> tuple[str, tuple[Name, ...]]:
         name = match.group(group).strip(" .,;:!?")
         if match.re is not _QUOTED:
             name = re.split(r"['’]s\b(?!\s+[A-Z])", name)[0]
-        if not name or (match.re is not _QUOTED and _is_known(name)):
+        if not name or (match.re not in (_QUOTED, _SAYING) and _is_known(name)):
             return match.group()
         before = match.string[max(0, match.start() - 2) : match.start()].strip()
         is_value = before.endswith(":") and name[0].islower()
@@ -149,7 +152,8 @@ def find_person(text: str) -> Name | None:
         return None
     for match in _WITHIN.finditer(text[:600]):
         name = re.split(r"['’]s\b", match.group(1))[0].strip(" .,;:!?")
-        if not any(_is_known(word) or _DATE.fullmatch(word) for word in name.split()):
+        words = [word for word in name.split() if word not in ("&", "and", "of", "the")]
+        if words and not any(_is_known(word) or _DATE.fullmatch(word) for word in words):
             return Name(name, "given")
     return None
 

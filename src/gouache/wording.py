@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gouache.lettering import Line, problem
+from gouache.lettering import Line, problem, spelt
 from gouache.tagging import Name
 
 USES = ("logo", "banner", "newsletter", "poster", "welcome", "invitation", "sticker")
@@ -47,10 +47,10 @@ def choose_words(text: str, names: Sequence[Name], intent: str) -> Wording:
         elif len(" ".join([*fit, name.text])) > MOST_CHARACTERS:
             refused[name.text] = f"“{name.text[:40]}” is not set as type: it is too long to be read"
         else:
-            fit.append(name.text)
+            fit.append(spelt(name.text))
     lines = [Line(name, at == 0) for at, name in enumerate(fit)]
     greeting = _WELCOME.search(text) if intent == "welcome" else None
     if lines and greeting and not any(_WELCOME.search(name) for name in fit):
         lines.insert(0, Line(greeting.group().capitalize(), is_main=False))
-    unset = tuple(n.text for n in names if n.text not in fit and n.how != "place")
+    unset = tuple(n.text for n in names if spelt(n.text) not in fit and n.how != "place")
     return Wording(tuple(lines), unset, tuple(refused), tuple(refused.values()))
