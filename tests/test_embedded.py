@@ -116,3 +116,24 @@ def test_compiled_graphs_are_kept(folder, tmp_path):
     assert list(cache.iterdir())
     again = draw(EmbeddedEngine(Settings(threads=1, cache_dir=cache), weights=folder))
     np.testing.assert_array_equal(first.pixels, again.pixels)
+
+
+def test_words_are_set_over_the_finished_picture(engine):
+    drawing = draw(engine, prompt='a poster with the words "Blue Hour"')
+    assert "with the words “Blue Hour”" in drawing.revised_prompt
+    title = drawing.pixels[60:260, 70:950].reshape(-1, 3)
+    _, counts = np.unique(title, axis=0, return_counts=True)
+    assert counts.max() > 5000  # type is of one colour, which nothing that is drawn is
+
+
+def test_words_that_cannot_be_set_are_warned_of(engine):
+    drawing = draw(engine, prompt='a poster with the words "花子"')
+    assert drawing.unresolved == ("花子",)
+    assert "花" in drawing.warnings[0]
+
+
+def test_a_rewriter_that_is_not_there_is_warned_of(folder):
+    settings = Settings(rewriter_url="http://127.0.0.1:9/v1")
+    drawing = draw(EmbeddedEngine(settings, weights=folder), prompt=PROMPT)
+    assert "the rewriter cannot be reached" in drawing.warnings[0]
+    assert "a white cat" in drawing.revised_prompt

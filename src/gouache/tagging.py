@@ -126,7 +126,7 @@ def find_names(text: str) -> tuple[str, tuple[Name, ...]]:
 
     def take(match: re.Match[str]) -> str:
         group = match.lastindex or 1
-        name = match.group(group).strip(" .,;:!?")
+        name = match.group(group).strip(" ,;:" if match.re is _QUOTED else " .,;:!?")
         if match.re is not _QUOTED:
             name = re.split(r"['’]s\b(?!\s+[A-Z])", name)[0]
         if not name or (match.re not in (_QUOTED, _SAYING) and _is_known(name)):
