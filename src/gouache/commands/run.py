@@ -6,11 +6,12 @@ waits for that one, and takes over should it go.
 
 import asyncio
 import sys
+import time
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,8 +19,9 @@ from rich.console import Console
 from gouache import images
 from gouache.commands.options import DataDir
 from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
+from gouache.commands.processes import Process, is_process, put_files, run_process, tasks_of
 from gouache.commands.stopping import stop_asked
-from gouache.contract import FIRST, LAST, Result
+from gouache.contract import FIRST, LAST, Result, TaskError
 from gouache.errors import (
     AlreadyRunning,
     FileNotFound,
@@ -39,7 +41,12 @@ TAKE_OVER_SECONDS = 2.0
 
 
 def run(
-    file: Annotated[str, typer.Argument(help="The task as JSON; - reads it from standard input.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A task as JSON, or a stub with its posts; - reads it from standard input."
+        ),
+    ],
     data_dir: DataDir = None,
     priority: Annotated[
         int | None, typer.Option(help=f"{FIRST} to {LAST}; lower numbers are drawn first.")
@@ -49,26 +56,41 @@ def run(
         typer.Option(help="An idempotency key: the same key again prints the first result."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Also write the picture to this file or folder.")
+        Path | None,
+        typer.Option(
+            help="Also write the picture to this file or folder; of a stub, all files to a folder."
+        ),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Cancel the task after so many seconds.")
     ] = None,
 ) -> None:
-    """Run a task to its end and print its result as JSON."""
+    """Run a task to its end and print its result as JSON.
+
+    Or make a stub, put its posts on it, run all their tasks, and print the stub.
+    """
     with errors_shown(as_json=True, as_sentence=True):
         settings = read_settings(data_dir=data_dir)
-        task = _read_task(file, priority, settings)
-        if output is not None:
-            images.check_writable(_place(output, "picture"))
-        end = _run(settings, task, key, timeout=timeout, output=output)
-    if end.error:
-        say_error(end.error.message)
-        raise typer.Exit(exit_code_of(end.error.code))
+        values = _read_values(file, settings)
+        if is_process(values):
+            if priority is not None:
+                message = "the tasks of a stub have priorities of their own; leave the option out"
+                raise RequestError(message, param="priority")
+            error = _run_process(
+                settings, read(Process, values), key, timeout=timeout, output=output
+            )
+        else:
+            task = read(NewTask, values if priority is None else values | {"priority": priority})
+            if output is not None:
+                images.check_writable(_place(output, "picture"))
+            error = _run(settings, task, key, timeout=timeout, output=output).error
+    if error:
+        say_error(error.message)
+        raise typer.Exit(exit_code_of(error.code))
 
 
-def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
-    """Return the task in a file, with the priority of the option where one is given."""
+def _read_values(file: str, settings: Settings) -> dict[str, Any]:
+    """Return the JSON object in a file."""
     name = "standard input" if file == "-" else file
     most = settings.max_body_bytes
     try:
@@ -85,7 +107,7 @@ def _read_task(file: str, priority: int | None, settings: Settings) -> NewTask:
     values = read_json(data.removeprefix(BOM_UTF8), name, param="file")
     if not isinstance(values, dict):
         raise RequestError(f"{name} must hold one task, a JSON object", param="file")
-    return read(NewTask, values if priority is None else values | {"priority": priority})
+    return values
 
 
 def _run(
@@ -116,6 +138,37 @@ def _run(
             _say(service, envelope, output)
             service.stop()
     return envelope
+
+
+def _run_process(
+    settings: Settings,
+    process: Process,
+    key: str | None,
+    *,
+    timeout: float | None,
+    output: Path | None,
+) -> TaskError | None:
+    """Run all tasks of a stub's posts, and print the stub; return the first error of a task."""
+    from gouache.service import open_service
+
+    if output is not None:
+        images.check_writable(output / "file")
+    begun = time.monotonic()
+    stop = asyncio.Event()
+    with open_service(settings) as service, asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        here = _started(service)
+
+        def to_its_end(taskuuid: str) -> TaskRecord:
+            left = None if timeout is None else max(timeout - (time.monotonic() - begun), 0)
+            return runner.run(_to_its_end(service, taskuuid, stop, timeout=left, here=here))
+
+        with stop_asked(lambda number: _set(loop, stop)):
+            stub = run_process(service, process, to_its_end, key=key)
+            print_json(stub.model_dump(mode="json", exclude_none=True))
+            put_files(service, stub, output)
+            service.stop()
+    return next((task.error for task in tasks_of(stub) if task.error), None)
 
 
 def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
