@@ -34,7 +34,7 @@ MINOR = 0.55
 """Size of a minor line, as a fraction of the main one's."""
 
 MOST_ROWS = 4
-FEWER_ROWS = 0.7
+FEWER_ROWS = 0.82
 """Part of the type size that is given up for a row less."""
 
 LEADING = 1.14

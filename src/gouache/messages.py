@@ -61,8 +61,8 @@ def take_in(prompt: str, bank: ConceptBank) -> Matter:
     wants_one = reading.intent in ("welcome", "invitation") and not names
     if wants_one and (person := find_person(text)):
         names = (person,)
-        parts = person.text.lower().split()
-        reading.missed = [word for word in reading.missed if word not in parts]
+        parts = set(person.text.lower().split())
+        reading.missed = [words for words in reading.missed if not parts.issuperset(words.split())]
     pieces = pieces_of("", bare.split("\n")) if reading.is_long else ()
     return Matter(bare, text, reading, names, pieces)
 
