@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from gouache.cli import app
 from gouache.commands import doctor
+from gouache.database import VERSION
 from gouache.diffusion import weights
 from gouache.records import NewTask
 from gouache.service import open_service
@@ -90,7 +91,7 @@ def test_the_database_is_shown_with_its_tasks_and_workers(tmp_path):
     assert found["database"] == {
         "kind": "SQLite",
         "reachable": True,
-        "version": "0001",
+        "version": VERSION,
         "tasks": {"queued": 1},
         "workers": 0,
     }

@@ -51,9 +51,13 @@ def opened(url, tmp_path):
     open_services = []
 
     def open_it(*, start=True, gateway=None, **settings):
-        rows = {"fake": GATEWAY | (gateway or {})}
-        given = {"data_dir": tmp_path / "data", "database_url": url, "stop_seconds": 0} | settings
-        context = open_service(read_settings(gateways=rows, **given))
+        given = {
+            "data_dir": tmp_path / "data",
+            "database_url": url,
+            "stop_seconds": 0,
+            "gateways": {"fake": GATEWAY | (gateway or {})},
+        }
+        context = open_service(read_settings(**given | settings))
         service = context.__enter__()
         open_services.append(context)
         if start:
@@ -348,6 +352,28 @@ def test_a_key_makes_a_stub_and_a_stubpost_once(service):
     other = service.create_stub(NewStub())
     with pytest.raises(IdempotencyKeyReused):
         service.add_stubpost(other.stubref, post(a={}), key="p")
+
+
+def test_many_at_once_with_one_stubref_make_one_stub(opened):
+    service = opened(start=False)
+
+    def make(n):
+        try:
+            return service.create_stub(NewStub(stubref="2026-01-01-AAAA-AAAA")).stubref
+        except StubExists:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(make, range(16)))
+    assert [stubref for stubref in made if stubref] == ["2026-01-01-AAAA-AAAA"]
+
+
+def test_tasks_whose_gateway_is_gone_are_told_of(opened):
+    first = opened(start=False)
+    first.submit(task())
+    assert first.stranded() == {}
+    other = opened(start=False, gateways={"other": GATEWAY})
+    assert other.stranded() == {"fake": 1}
 
 
 def test_many_at_once_with_one_key_make_one_task(opened):

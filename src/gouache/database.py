@@ -16,7 +16,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.pool import ConnectionPoolEntry as PoolEntry
 
 from gouache.errors import DatabaseUnavailable, StorageError
 
@@ -33,6 +41,7 @@ SIGNING_KEY = "signing_key"
 
 BUSY_SECONDS = 30
 LOCK_SECONDS = 0.1
+IDLE_SECONDS = 1.0
 POOL_SIZE = 20
 _MIGRATION_LOCK = 0x676F7561  # any number that is always the same
 
@@ -153,10 +162,11 @@ def open_database(url: str) -> sa.Engine:
             url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
-            pool_pre_ping=True,
             hide_parameters=True,
             connect_args={"connect_timeout": 10},
         )
+        sa.event.listen(engine, "checkin", _note_the_time)
+        sa.event.listen(engine, "checkout", _try_whether_it_lives)
     try:
         with database_errors():
             _migrate(engine)
@@ -220,6 +230,26 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _note_the_time(connection: object, record: PoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _try_whether_it_lives(connection: DBAPIConnection, record: PoolEntry, proxy: object) -> None:
+    """Let the pool open another connection where this one broke while it lay idle.
+
+    One that was used a moment ago is taken as it is: to ask each time is a fifth of all statements.
+    """
+    if time.monotonic() - record.info.get("used", 0) < IDLE_SECONDS:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError from error
 
 
 def _make_folder(path: Path) -> None:

@@ -219,6 +219,14 @@ def unended(connection: sa.Connection, taskuuids: Sequence[str] | None = None) -
     return list(connection.scalars(query))
 
 
+def unended_by_gateway(connection: sa.Connection) -> dict[str, int]:
+    """Return how many tasks of each gateway have not ended."""
+    query = sa.select(tasks.c.gateway, sa.func.count()).where(tasks.c.state.not_in(ENDED))
+    return {
+        gateway: count for gateway, count in connection.execute(query.group_by(tasks.c.gateway))
+    }
+
+
 def task_row_page(
     connection: sa.Connection,
     *,

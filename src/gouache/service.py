@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from gouache import files, ledger
 from gouache.contract import FileDetails, Task
@@ -107,7 +108,10 @@ class Service:
             )
             return stubref
 
-        return self.stub(self._intake.once(key, "stub", new, lambda: None, write))
+        try:
+            return self.stub(self._intake.once(key, "stub", new, lambda: None, write))
+        except IntegrityError as error:  # another made it at the same moment
+            raise StubExists(f"there is a stub {new.stubref}", param="stubref") from error
 
     def stub(self, stubref: str) -> Stub:
         """Return a stub with all its stubposts.
@@ -123,11 +127,7 @@ class Service:
     def stubs(
         self, *, state: str | None = None, limit: int = 20, after: str | None = None
     ) -> Page[Stub]:
-        """Return stubs without their stubposts, newest first.
-
-        Raises:
-            RequestError: `after` comes from no page.
-        """
+        """Return stubs without their stubposts, newest first; a bad `after` is a RequestError."""
         with reading(self._engine) as connection:
             return ledger.stub_page(connection, state=state, limit=limit, after=after)
 
@@ -239,11 +239,7 @@ class Service:
         limit: int = 20,
         after: str | None = None,
     ) -> Page[TaskRecord]:
-        """Return tasks, newest first.
-
-        Raises:
-            RequestError: `after` comes from no page.
-        """
+        """Return tasks, newest first; a bad `after` is a RequestError."""
         running = list(self._durable.running()) if state in ("queued", "running") else []
         with reading(self._engine) as connection:
             rows, following = ledger.task_row_page(
@@ -360,6 +356,10 @@ class Service:
     def orphans(self) -> list[Path]:
         """Return stored files that no row points to and no running task is about to."""
         return self._work.orphans()
+
+    def stranded(self) -> dict[str, int]:
+        """Return how many tasks wait for each gateway that is in no setting any more."""
+        return self._work.stranded()
 
     def missing(self) -> list[str]:
         """Return the files that have a row and are gone."""

@@ -84,6 +84,8 @@ class Work:
         except BaseException:
             self._lock.release()
             raise
+        for name, count in self.stranded().items():
+            _log.warning("%d tasks wait for the gateway %s, which is in no setting", count, name)
         self._stopping.clear()
         self._thread = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
         self._thread.start()
@@ -123,6 +125,13 @@ class Work:
             coming = {fileuuid_of(taskuuid) for taskuuid in ledger.unended(connection)}
             known = {row.stored for row in files.file_rows(connection)}
         return [path for path in found if path.name not in known and path.name[:36] not in coming]
+
+    def stranded(self) -> dict[str, int]:
+        """Return how many tasks wait for each gateway that is in no setting any more."""
+        with reading(self._engine) as connection:
+            waiting = ledger.unended_by_gateway(connection)
+        known = {*self._settings.all_gateways, NEIGHBOURS}
+        return {gateway: count for gateway, count in waiting.items() if gateway not in known}
 
     def missing(self) -> list[str]:
         """Return the files that have a row and are gone."""

@@ -119,6 +119,11 @@ def _look_at_files(service: "Service", report: Report, *, sweep: bool) -> None:
         "orphans": [str(path) for path in orphans],
         "missing": missing,
     }
+    for gateway, count in service.stranded().items():
+        report.problems.append(
+            f"tasks wait for the gateway {gateway!r}, which is in no setting: {count}; add it again "
+            "or cancel them"
+        )
     if orphans:
         report.problems.append(
             f"stored files without a record: {len(orphans)}; gouache doctor --sweep deletes them"
