@@ -1,6 +1,6 @@
 """A whole process from one file: a stub and its posts, each with its tasks run to their end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 MAX_STUBPOSTS = 100
 
-ToItsEnd = Callable[[str], TaskRecord]
-"""Waits for a task and returns it ended."""
+ToItsEnd = Callable[[str, Sequence[str]], TaskRecord]
+"""Waits for a task and returns it ended; where it is to stop, it cancels those that follow too."""
 
 
 class Process(Given):
@@ -53,8 +53,12 @@ def run_process(
     cancelled = False
     for number, new in enumerate(process.stubposts):
         post = service.add_stubpost(stubref, new, key=key and f"{key} {number}")
-        for name, task in post.tasks.items():
-            ended = task if task.state in ENDED else to_its_end(task.taskuuid)
+        uuids = [task.taskuuid for task in post.tasks.values()]
+        for place, (name, task) in enumerate(post.tasks.items()):
+            known = service.task(task.taskuuid)
+            ended = (
+                known if known.state in ENDED else to_its_end(known.taskuuid, uuids[place + 1 :])
+            )
             cancelled |= ended.state == "cancelled"
             why = f": {ended.error.message}" if ended.error else ""
             console.print(f"{post.action}: {name} {ended.state}{why}")

@@ -8,7 +8,7 @@ import asyncio
 import sys
 import time
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -159,9 +159,11 @@ def _run_process(
         loop = runner.get_loop()
         here = _started(service)
 
-        def to_its_end(taskuuid: str) -> TaskRecord:
+        def to_its_end(taskuuid: str, following: Sequence[str]) -> TaskRecord:
             left = None if timeout is None else max(timeout - (time.monotonic() - begun), 0)
-            return runner.run(_to_its_end(service, taskuuid, stop, timeout=left, here=here))
+            return runner.run(
+                _to_its_end(service, taskuuid, stop, timeout=left, here=here, following=following)
+            )
 
         with stop_asked(lambda number: _set(loop, stop)):
             stub = run_process(service, process, to_its_end, key=key)
@@ -176,11 +178,18 @@ def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 
 
 async def _to_its_end(
-    service: "Service", taskuuid: str, stop: asyncio.Event, *, timeout: float | None, here: bool
+    service: "Service",
+    taskuuid: str,
+    stop: asyncio.Event,
+    *,
+    timeout: float | None,
+    here: bool,
+    following: Sequence[str] = (),
 ) -> TaskRecord:
     """Wait until the task has ended; cancel it when asked to stop or after `timeout`.
 
-    `here` says whether this process executes; where not, it does once it can.
+    `here` says whether this process executes; where not, it does once it can. The tasks that follow it
+    are cancelled with it, and before it, because its end begins them.
     """
     console = Console(stderr=True, highlight=False)
     showing = asyncio.create_task(_shown(service.events(taskuuid), console))
@@ -193,8 +202,9 @@ async def _to_its_end(
     if not showing.done():
         why = "asked to" if stop.is_set() else f"not done within {timeout:g} s"
         console.print(f"Stopping the task: {why}.")
-        with suppress(TaskNotCancellable):
-            await asyncio.to_thread(service.cancel, taskuuid)
+        for each in [*reversed(following), taskuuid]:
+            with suppress(TaskNotCancellable):
+                await asyncio.to_thread(service.cancel, each)
     record = await showing
     asked.cancel()
     if taking_over:
