@@ -248,3 +248,43 @@ def test_a_long_text_is_read_in_a_moment(draw, bank):
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.3  # a tenth on a quiet machine
     assert take_in(long[:32_000], bank).reading.intent == "newsletter"
+
+
+def test_a_letter_that_asks_for_a_logo_says_its_words_and_colours(draw):
+    revision = draw(
+        "Hi Tom,\n\ncould you make us a logo for the rowing camp? Something with an anchor, blue and "
+        'white, and the name "Camp Compass" under it. We print it on shirts for sixty children, so '
+        "please not too many details.\n\nThanks a lot,\nBeate"
+    )
+    assert revision.scene.intent == "logo"
+    assert [line.text for line in revision.lettering] == ["Camp Compass"]
+    assert {item.colour for item in revision.scene.items} == {"blue", "white"}
+
+
+def test_a_letter_that_welcomes_somebody_greets_them_by_name(draw):
+    revision = draw(
+        "Dear team,\n\nplease welcome Aisha Rahman, who joins the kitchen as our new chef on 1 March. "
+        "She has baked in Paris and Dubai and is known for her croissants.\n\nCome to the canteen at "
+        "three, there will be cake.\n\nBest,\nHR"
+    )
+    assert revision.scene.intent == "welcome"
+    assert [line.text for line in revision.lettering] == ["Welcome", "Aisha Rahman"]
+
+
+def test_a_letter_never_shows_a_face(draw):
+    revision = draw(
+        "Dear Mrs Nowak,\n\nwe were sorry to hear of the loss of your father. We are sad with you; he "
+        "was a member of our chess club for forty years, and we will miss his endgames.\n\nWith sincere "
+        "regards\nThe board"
+    )
+    assert concepts(revision) == {"chess pawn"}
+
+
+def test_a_long_description_of_things_is_no_letter(draw):
+    revision = draw(
+        "A cosy scene in warm light: a red fox sits on a tree in the forest, next to it an orange "
+        "pumpkin and a small mushroom, golden leaves are falling, soft shadows, highly detailed, "
+        "cinematic, beautiful composition, masterpiece, sharp focus, volumetric light, lovely mood"
+    )
+    assert {"fox", "tree", "mushroom"} <= concepts(revision)
+    assert ("fox", "red") in [(item.concept, item.colour) for item in revision.scene.items]

@@ -19,7 +19,9 @@ _FOOT = 40  # lines at the end among which small print is looked for
 _HEADER = re.compile(r"(subject|re|betreff|from|to|cc|bcc|date|sent|reply-to)\s*:\s*(.*)", re.I)
 _SUBJECT = re.compile(r"(?:subject|re|betreff)\s*:", re.I)
 _GREETING = re.compile(
-    r"(?:dear|hi|hello|hey|good (?:morning|afternoon|evening|day)|greetings|to whom it may concern)\b"
+    r"(?:dear|hi|hello|hey|good (?:morning|afternoon|evening|day)|greetings|to whom it may concern|"
+    r"liebe[rs]?|sehr geehrte[rs]?|hallo|guten tag|bonjour|ch[eè]re?s?|hola|querid[oa]s?|estimad[oa]s?|"
+    r"ciao|car[oaie]|gentil[ei])\b"
     r"[^.!?\n]{0,60}",
     re.I,
 )
@@ -27,12 +29,13 @@ _CLOSING = re.compile(
     r"(?:with |many |all )?(?:(?:best|kind|kindest|warm|warmest|green|proud|sunny|sincere|friendly|"
     r"sporty|festive|musical|heartfelt|our|my|the) ){0,3}(?:regards|wishes|greetings|sincerely|yours"
     r"(?: \w+)?|cheers|thanks(?: .{0,30})?|thank you(?: .{0,40})?|see you .{0,40}|love|hugs|bye|"
-    r"bon voyage|stay (?:safe|healthy|tuned|curious)|respectfully|happy \w+ing)\b[ ,.!-]*"
+    r"(?:viele|liebe|herzliche|beste|mit freundlichen) gr[uü](?:ß|ss)en?|cordialement|saludos|"
+    r"un saludo|cordiali saluti|best|warmly|bon voyage|stay (?:safe|healthy|tuned|curious)|respectfully|happy \w+ing)\b[ ,.!-]*"
     r"(?:from .{1,40})?",
     re.I,
 )
 _SMALL_PRINT = re.compile(
-    r"unsubscrib|view (?:this|it|the) .{0,20}(?:in|online)|browser|you(?:'re| are)? "
+    r"unsubscrib|abbestell|abmelden|d[eé]sabonn|darse de baja|disiscri|view (?:this|it|the) .{0,20}(?:in|online)|browser|you(?:'re| are)? "
     r"(?:get|got|receiv\w+|are on this)|do(?: not|n't) (?:reply|want)|automatic(?:ally)? (?:message|"
     r"generated)|manage (?:your )?(?:notifications|preferences|subscription)|preferences|imprint|"
     r"privacy policy|data protection|all rights reserved|©|copyright|registered (?:charity|in|office)|"

@@ -24,8 +24,11 @@ _REQUEST = re.compile(
     r"\b(?:logo|avatar|banner|welcome card|invitation|poster|sticker|icon|header)\b",
     re.I,
 )
+_ASKING = re.compile(
+    r"\b(?:make|draw|create|design|generate|please|want|need|show|style|picture)\b", re.I
+)
 _OCCASIONS = {
-    "welcome": r"\bwelcome (?:to|aboard|on board)\b",
+    "welcome": r"\bwelcome (?:to|aboard|on board)\b|\b(?:please|let us|we) welcome\b",
     "invitation": r"\binvit(?:ation|ed)\b|save the date",
 }
 
@@ -81,10 +84,14 @@ def _of_names(names: tuple[Name, ...], reading: Reading, words: list[Word]) -> s
 def _from_record(record: Record, bank: ConceptBank) -> Matter:
     lead, names = find_names(record.lead)
     if find_intent(tag(lead, bank)) is None:
-        lead = f"{'avatar' if record.is_person else 'logo'}. {lead}"
+        asked = (
+            lead if _ASKING.search(lead) else ""
+        )  # "Customer data" over a record asks for nothing
+        lead = f"{'avatar' if record.is_person else 'logo'}. {asked}"
     text = f"{lead}: {record.sentence}"
+    reading = read(tag(text, bank))
     given = [Name(name, "given") for name in record.names]
-    return Matter(text, record.lead, read(tag(text, bank)), tuple(dict.fromkeys([*names, *given])))
+    return Matter(text, record.lead, reading, tuple(dict.fromkeys([*names, *given])))
 
 
 def _from_letter(letter: Letter, bank: ConceptBank) -> Matter:
@@ -92,21 +99,30 @@ def _from_letter(letter: Letter, bank: ConceptBank) -> Matter:
     asked = read(tag(lead, bank))
     words = tag(letter.text[:MOST_CHARACTERS], bank)
     reading = read(words, is_long=True)
-    reading.intent = asked.intent or _purpose(letter, bank)
+    request = letter.lead
+    wanted = asked.intent or _wanted(letter, bank)
+    if wanted and not asked.intent:  # the letter itself asks for a picture
+        asked.palette, request = reading.palette, letter.text[:2000]
+        names = tuple(n for n in find_names(request)[1] if n.how in ("quoted", "said", "called"))
+    reading.intent = wanted or _occasion(letter)
+    if reading.intent == "welcome" and not names and letter.paragraphs:
+        person = find_person(letter.paragraphs[0])
+        names, request = (person,) if person else (), f"{request} {letter.paragraphs[0]}"
     reading.style, reading.medium = asked.style, asked.medium
     reading.background = asked.background or find_mood(words)
-    reading.palette = asked.palette
-    reading.missed = asked.missed
+    reading.palette, reading.missed = asked.palette, asked.missed
     pieces = pieces_of(letter.title, letter.paragraphs)
-    return Matter(f"{lead}\n{letter.text}", letter.lead, reading, names, pieces)
+    return Matter(f"{lead}\n{letter.text}", request, reading, names, pieces)
 
 
-def _purpose(letter: Letter, bank: ConceptBank) -> str:
-    """Return what the picture of a letter is for: what it asks for, else its occasion."""
+def _wanted(letter: Letter, bank: ConceptBank) -> str | None:
+    """Return what a letter asks for, where it asks for a picture."""
     request = _REQUEST.search(letter.text[:2000])
-    asked = find_intent(tag(request.group(), bank)) if request else None
-    if asked:
-        return asked
+    return find_intent(tag(request.group(), bank)) if request else None
+
+
+def _occasion(letter: Letter) -> str:
+    """Return what the picture of a letter is for by its opening: most are newsletters."""
     opening = " ".join([letter.title, *letter.paragraphs[:1]])[:300]
     return next(
         (i for i, said in _OCCASIONS.items() if re.search(said, opening, re.I)), "newsletter"

@@ -13,6 +13,9 @@ from gouache.tagging import Word
 LONG = 45
 """From this many words on a text is a letter or a profile, not a description of a picture."""
 
+LONG_OF_THINGS, EVERY = 90, 11
+"""A text of which every eleventh word at least names a thing describes a picture, up to ninety words."""
+
 MOST_COUNT = 9
 
 PARTS = (
@@ -39,8 +42,7 @@ _NOUNS = ("concepts", "topics", "grounds", "badges", "places")
 
 def read(words: list[Word], *, is_long: bool | None = None) -> Reading:
     """Return what the words say; whether they are a long text is counted, unless it is known."""
-    spoken = sum("breaks" not in word for word in words)
-    reading = Reading(is_long=spoken > LONG if is_long is None else is_long)
+    reading = Reading(is_long=_is_long(words) if is_long is None else is_long)
     reading.intent = find_intent(words)
     if reading.intent is None and not reading.is_long:
         leave_context(words)
@@ -56,6 +58,13 @@ def read(words: list[Word], *, is_long: bool | None = None) -> Reading:
             walk.step(at, word)
     walk.end_phrase()
     return reading
+
+
+def _is_long(words: list[Word]) -> bool:
+    """Say whether words are a letter or a profile: many, and few of them name a thing."""
+    spoken = [word for word in words if "breaks" not in word]
+    things = sum("concepts" in word and "ambiguous" not in word for word in spoken)
+    return len(spoken) > (LONG_OF_THINGS if things * EVERY >= len(spoken) else LONG)
 
 
 class _Walk:

@@ -72,6 +72,8 @@ def rank(pieces: Sequence[str], reading: Reading, bank: ConceptBank, embed: Embe
         likeness = np.zeros(len(bank.concepts), np.float32)
     ranked = []
     for at, concept in enumerate(bank.concepts):
+        if concept.kind == "face":  # a grin is no subject, and in bad news an insult
+            continue
         near, weight = float(likeness[at]), weights.get(concept.name, 0.0)
         if weight or near >= UNNAMED:
             trust = min(1.0, max(0.3, near / FITTING))
@@ -104,10 +106,12 @@ def left_out(ranked: Sequence[Ranked], kept: Sequence[Mention], reading: Reading
     drawn = {mention.concept for mention in kept}
     said = {mention.said for mention in kept}
     near = [r for r in ranked[:8] if r.mention and r.score >= 0.7 * ranked[0].score]
-    words = [r.mention.said for r in near if r.mention and r.concept not in drawn]
+    words = [
+        r.mention.said for r in near if r.mention and not {r.concept, r.mention.concept} & drawn
+    ]
     unknown = [m.said for m in reading.mentions if m.concept is None]
     words += [word for word in unknown if unknown.count(word) > 1]
-    return [word for word in dict.fromkeys(words) if word not in said][:MOST_LEFT_OUT]
+    return [w for w in dict.fromkeys(words) if not any(w in s for s in said)][:MOST_LEFT_OUT]
 
 
 def _thing(ranked: Ranked) -> Mention:

@@ -129,6 +129,7 @@ def find_names(text: str) -> tuple[str, tuple[Name, ...]]:
         name = match.group(group).strip(" ,;:" if match.re is _QUOTED else " .,;:!?")
         if match.re is not _QUOTED:
             name = re.split(r"['’]s\b(?!\s+[A-Z])", name)[0]
+        name = re.sub(r"(?:\s+(?:&|and|of|the))+$", "", name)
         if not name or (match.re not in (_QUOTED, _SAYING) and _is_known(name)):
             return match.group()
         before = match.string[max(0, match.start() - 2) : match.start()].strip()
