@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,16 @@ def test_only_what_is_shown_counts_as_a_picture():
         f"<img src='{LINK}'><a href='{ADDRESS}/files/{other}'>{other}</a> url({FILEUUID.upper()})"
     )
     assert pictures_in(source) == [FILEUUID]
+
+
+@pytest.mark.parametrize("piece", ["src=", "url(", "<title", "<title>", "<h1 ", "src='x ", "\n "])
+def test_what_is_read_before_typesetting_takes_time_in_proportion(piece):
+    source = piece * (1_000_000 // len(piece))
+    begun = time.monotonic()
+    assert pictures_in(source) == []
+    documents._title(source)
+    from_text(source, title=None, pictures=[])
+    assert time.monotonic() - begun < 2
 
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path):

@@ -45,7 +45,7 @@ SIZES_MM = {
 
 _TYPESETTER = Path(__file__).with_name("typesetter.py")
 _FILEUUID = re.compile(
-    r"""(?:\bsrc\s*=\s*["']?|\burl\(\s*["']?)[^"'\s<>()]{0,300}?"""
+    r"""(?:\bsrc\s*=\s*["']?|\burl\(\s*["']?)[^"'\s<>()=]{0,300}?"""
     r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f-])",
     re.IGNORECASE,
 )
@@ -173,7 +173,9 @@ def _styled(source: str, style: str) -> str:
 def _title(source: str) -> str:
     """Return the title that HTML gives itself, or else that of its first heading."""
     for tag in ("title", "h1"):
-        found = re.search(rf"<{tag}\b[^>]*>([^<]{{1,1000}})</{tag}\s*>", source, re.IGNORECASE)
+        found = re.search(
+            rf"<{tag}\b[^<>]{{0,300}}>([^<]{{1,1000}})</{tag}\s{{0,9}}>", source, re.IGNORECASE
+        )
         if found:
             return " ".join(html.unescape(found[1]).split())
     return ""
