@@ -288,3 +288,9 @@ def test_a_long_description_of_things_is_no_letter(draw):
     )
     assert {"fox", "tree", "mushroom"} <= concepts(revision)
     assert ("fox", "red") in [(item.concept, item.colour) for item in revision.scene.items]
+
+
+def test_a_trade_no_table_knows_gets_the_sign_nearest_to_it(draw):
+    assert "padlock" in " ".join(concepts(draw("logo for a locksmith")))
+    assert "scales" in concepts(draw("logo for a law firm"))
+    assert len(draw("logo for our company").scene.items) == 2

@@ -13,7 +13,7 @@ from gouache.letters import Letter, open_letter
 from gouache.mentions import Reading
 from gouache.profiles import Record, read_record
 from gouache.reading import read
-from gouache.salience import pieces_of
+from gouache.salience import MOST_WORDS, pieces_of
 from gouache.tagging import Name, Word, clean, find_names, find_person, tag
 
 MOST_CHARACTERS = 10_000
@@ -66,8 +66,16 @@ def take_in(prompt: str, bank: ConceptBank) -> Matter:
         names = (person,)
         parts = set(person.text.lower().split())
         reading.missed = [words for words in reading.missed if not parts.issuperset(words.split())]
-    pieces = pieces_of("", bare.split("\n")) if reading.is_long else ()
+    pieces = pieces_of("", bare.split("\n")) if reading.is_long else _subject(words)
     return Matter(bare, text, reading, names, pieces)
+
+
+def _subject(words: list[Word]) -> tuple[str, ...]:
+    """Return the words that say what a picture is of, without its use, colours and style."""
+    kept = [
+        w.text for w in words if not {"intents", "colours", "breaks", "styles"} & w.meanings.keys()
+    ]
+    return (" ".join(kept[:MOST_WORDS]),) if kept else ()
 
 
 def _of_names(names: tuple[Name, ...], reading: Reading, words: list[Word]) -> str | None:

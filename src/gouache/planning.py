@@ -29,6 +29,9 @@ Measured on the 440 other names of things in the bank, each asked for without it
 concept, 52 of them of another category; with the margin 355 and 34.
 """
 
+SENSE, CLEARLY = 0.5, 0.12
+"""Likeness of a whole wish to a sign that no word of it names, and how much better it must be."""
+
 INTENT_LIKENESS = 0.42
 """Cosine to an example sentence from which a prompt without an intent word has that intent."""
 
@@ -158,8 +161,12 @@ class Planner:
         else:
             sure = [m for m in named if m.by == "name" and not self._says_little(m)]
             rest = [m for m in named if not any(m is s for s in sure)]
-            telling = [m for m in topics if not m.describes]
-            chosen = _merge(sure + telling + rest + [m for m in topics if m.describes])
+            generic = load_lexicon().words["generic"]
+            telling = [m for m in topics if not m.describes and m.concept not in generic]
+            little = [m for m in topics if m.describes or m.concept in generic]
+            chosen = _merge(sure + telling + rest + little)
+            if intent in ("logo", "icon") and not sure + telling:
+                chosen = self._by_sense(chosen) + chosen
             most_of_topic = 2 if intent == "welcome" else 3  # a hand waves, too
             if len(chosen) < most_of_topic and intent not in SINGLE:
                 chosen += _companions(topics, chosen, most_of_topic)
@@ -167,6 +174,17 @@ class Planner:
             if mention.by == "name":
                 reading.miss(mention.said)
         return sorted(chosen[:most], key=_position(reading))
+
+    def _by_sense(self, chosen: list[Mention]) -> list[Mention]:
+        """Return the thing that the whole wish is clearly nearer to than to the first one chosen."""
+        if not self.pieces:
+            return []
+        likeness = self.bank.likeness(list(self.pieces[:1]), self.embed)[0]
+        near = {c.name: float(n) for c, n in zip(self.bank.concepts, likeness, strict=True)}
+        best = max((c.name for c in self.bank.concepts if c.kind == "object"), key=near.__getitem__)
+        rival = near[chosen[0].concept or ""] if chosen else 0.0
+        sure = near[best] >= SENSE and near[best] - rival >= CLEARLY
+        return [Mention(best, best, "likeness")] if sure else []
 
     def _main_things(self, reading: Reading, most: int) -> list[Mention]:
         """Return what a long text is mostly about; what else it dwells on is told to be missing."""

@@ -14,7 +14,7 @@ from itertools import islice
 from gouache.concepts import ConceptBank
 from gouache.lexicon import load_lexicon, singulars
 
-MAX_WORDS = 4000
+MAX_WORDS = 2000
 """Later words of a longer text are left unread."""
 
 _OWN_WORDS = {"ignored", "undrawn", "plain", "colours", "numbers", "relations", "styles", "mediums"}
