@@ -20,6 +20,20 @@ from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, 
 
 Row = sa.Row[Any]
 
+# What every task needs is put together once: to build a statement costs as much as to run it.
+_INSERT_TASK = tasks.insert().returning(tasks)
+_TASK = sa.select(tasks).where(tasks.c.taskuuid == sa.bindparam("uuid"))
+_END_TASK = (
+    tasks.update()
+    .where(tasks.c.taskuuid == sa.bindparam("uuid"), tasks.c.state.not_in(ENDED))
+    .values(
+        state=sa.bindparam("end_state"),
+        result=sa.bindparam("end_result"),
+        ended=sa.bindparam("end_time"),
+        started=sa.func.coalesce(tasks.c.started, sa.bindparam("begin_time")),
+    )
+)
+
 
 def now() -> int:
     """Return the time as the tables keep it: whole milliseconds since 1970, UTC."""
@@ -186,14 +200,12 @@ def stubpost_record(row: Row, records: Sequence[TaskRecord]) -> Stubpost:
 
 def insert_task(connection: sa.Connection, **values: Any) -> Row:
     """Write down a new task, with the columns that are not about its end; return its row."""
-    query = tasks.insert().values(attempts=1, created=now(), **values)
-    return connection.execute(query.returning(tasks)).one()
+    return connection.execute(_INSERT_TASK, {"attempts": 1, "created": now(), **values}).one()
 
 
-def task_row(connection: sa.Connection, taskuuid: str, *, lock: bool = False) -> Row | None:
-    """Return the row of a task; with `lock` nobody else changes it until the transaction ends."""
-    query = sa.select(tasks).where(tasks.c.taskuuid == taskuuid)
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+def task_row(connection: sa.Connection, taskuuid: str) -> Row | None:
+    """Return the row of a task."""
+    return connection.execute(_TASK, {"uuid": taskuuid}).one_or_none()
 
 
 def task_rows(
@@ -284,14 +296,14 @@ def end_task(
     started: int | None,
 ) -> bool:
     """Write down how a task ended; False where it had ended before, and nothing is changed."""
-    values: dict[str, Any] = {
-        "state": state,
-        "result": end.as_json(),
-        "ended": now(),
-        "started": sa.func.coalesce(tasks.c.started, started),
+    values = {
+        "uuid": taskuuid,
+        "end_state": state,
+        "end_result": end.as_json(),
+        "end_time": now(),
+        "begin_time": started,
     }
-    query = tasks.update().where(tasks.c.taskuuid == taskuuid, tasks.c.state.not_in(ENDED))
-    return connection.execute(query.values(values)).rowcount == 1
+    return connection.execute(_END_TASK, values).rowcount == 1
 
 
 def resolve_task(
