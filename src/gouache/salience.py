@@ -86,8 +86,7 @@ def main_things(
     ranked: Sequence[Ranked], bank: ConceptBank, embed: Embed, most: int
 ) -> list[Mention]:
     """Return the first concept and others nearly as good that the text names, each a thing of its own."""
-    chosen: list[Ranked] = []
-    near = [r for r in ranked[:8] if not chosen or r.score >= NEARLY * ranked[0].score]
+    near = list(ranked[:8])
     vectors = bank.name_vectors([r.concept for r in near], embed)
     kept: list[int] = []
     for at, one in enumerate(near):
