@@ -192,7 +192,7 @@ def test_a_link_to_a_file_is_good_until_it_expires_and_only_as_it_was_made(opene
 def test_the_picture_is_posted_on_the_stub_once(service):
     stub = service.create_stub(NewStub(data={"name": "Ada"}))
     stubpost = service.add_stubpost(stub.stubref, post(avatar={}))
-    assert [task.state for task in stubpost.tasks.values()] == ["queued"]
+    assert [task.state for task in stubpost.tasks.values()] in (["queued"], ["running"])
     avatar = ended(service, stubpost.tasks["avatar"])
     first, second = service.stub(stub.stubref).stubposts
     assert first.stubpostuuid == stubpost.stubpostuuid
@@ -234,7 +234,9 @@ def test_the_tasks_of_a_stubpost_run_in_their_order_also_after_one_that_failed(s
     new = post(z={"model": "fake-refusing"}, a={}, m={})
     stubpost = service.add_stubpost(stub.stubref, new)
     assert list(stubpost.tasks) == ["z", "a", "m"]
-    assert [record.state for record in stubpost.tasks.values()] == ["queued", "waiting", "waiting"]
+    states = [record.state for record in stubpost.tasks.values()]
+    assert states[0] in ("queued", "running")
+    assert states[1:] == ["waiting", "waiting"]
     z, a, m = ended(service, *stubpost.tasks.values())
     assert [z.state, a.state, m.state] == ["failed", "succeeded", "succeeded"]
     assert z.ended <= a.started <= a.ended <= m.started

@@ -46,9 +46,6 @@ def as_text(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-# Stubs and stubposts
-
-
 def insert_stub(
     connection: sa.Connection,
     stubref: str,
@@ -195,9 +192,6 @@ def stubpost_record(row: Row, records: Sequence[TaskRecord]) -> Stubpost:
     )
 
 
-# Tasks
-
-
 def insert_task(connection: sa.Connection, **values: Any) -> Row:
     """Write down a new task, with the columns that are not about its end; return its row."""
     return connection.execute(_INSERT_TASK, {"attempts": 1, "created": now(), **values}).one()
@@ -341,9 +335,6 @@ def queue_next(connection: sa.Connection, stubpostuuid: str) -> Row | None:
     return row
 
 
-# What the programs on one database share
-
-
 def insert_key(connection: sa.Connection, key: str, *, fingerprint: str, target: str) -> None:
     """Write down an idempotency key; sqlalchemy's IntegrityError where it is known."""
     connection.execute(
@@ -361,10 +352,8 @@ def key_row(connection: sa.Connection, key: str) -> Row | None:
 
 def fact(connection: sa.Connection, name: str) -> str:
     """Return what is stated under this name."""
-    value: str = connection.execute(
-        sa.select(facts.c.value).where(facts.c.name == name)
-    ).scalar_one()
-    return value
+    query = sa.select(facts.c.value).where(facts.c.name == name)
+    return str(connection.execute(query).scalar_one())
 
 
 def _no_stub(stubref: str) -> StubNotFound:
