@@ -10,7 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.chaos.books import Books, check_files, check_order, check_posts, check_promises
+from tests.chaos.books import (
+    Books,
+    check_data,
+    check_files,
+    check_order,
+    check_posts,
+    check_promises,
+)
 from tests.chaos.clients import Promises
 from tests.postgres import MISSING, programs
 
@@ -33,6 +40,7 @@ def task(name, state="succeeded", **values):
     row = {
         "taskuuid": name,
         "state": state,
+        "tasktype": "generate_image",
         "stubref": "stub",
         "stubpostuuid": "post",
         "params": {"prompt": name},
@@ -91,3 +99,11 @@ def test_the_bookkeeper_notices_a_missing_file_and_a_second_row(tmp_path):
     found = wrong(check_files, house, [task("a")], [file("a"), file("a")])
     assert "a, succeeded, has 2 file rows" in found
     assert "the file a is missing" in found
+
+
+def test_the_bookkeeper_notices_data_that_was_not_kept():
+    kept = task("a", tasktype="savedata")
+    for data in ({}, {"kept": {"a": 1, "b": 1}}, {"kept": {"b": 1}}):
+        assert wrong(check_data, [kept], [SimpleNamespace(stubref="stub", data=data)])
+    right = SimpleNamespace(stubref="stub", data={"kept": {"a": 1}})
+    assert wrong(check_data, [kept], [right]) == []

@@ -10,7 +10,7 @@ import httpx2
 import sqlalchemy as sa
 
 from gouache import images
-from gouache.database import files, stubposts, tasks
+from gouache.database import files, stubposts, stubs, tasks
 from gouache.records import ENDED
 from gouache.service import open_service
 from gouache.settings import read_settings
@@ -57,6 +57,7 @@ def balance(house, engine, promises):
     with engine.connect() as connection:
         task_rows = connection.execute(sa.select(tasks).order_by(tasks.c.number)).all()
         file_rows = connection.execute(sa.select(files)).all()
+        stub_rows = connection.execute(sa.select(stubs)).all()
         posts = connection.execute(
             sa.select(stubposts).where(stubposts.c.response_to.is_not(None))
         ).all()
@@ -68,6 +69,7 @@ def balance(house, engine, promises):
     check_results(books, task_rows)
     check_files(books, house, task_rows, file_rows)
     check_posts(books, task_rows, posts)
+    check_data(books, task_rows, stub_rows)
     check_order(books, task_rows)
     check_workflows(books, workflows)
     check_answers(books, house, task_rows)
@@ -128,7 +130,7 @@ def check_files(books, house, task_rows, file_rows):
     of_task = Counter(row.taskuuid for row in file_rows)
     prompts = {row.taskuuid: row.params["prompt"] for row in task_rows}
     for row in task_rows:
-        expected = int(row.state == "succeeded")
+        expected = int(row.state == "succeeded" and row.tasktype == "generate_image")
         count = of_task[row.taskuuid]
         books.must(count == expected, f"{row.taskuuid}, {row.state}, has {count} file rows")
     for row in file_rows:
@@ -171,13 +173,24 @@ def check_posts(books, task_rows, posts):
     stub_of = {post.response_to: post.stubref for post in posts}
     for row in task_rows:
         silent = row.params.get("disable_model_response") in (True, "true")
-        expected = int(row.state == "succeeded" and row.stubref is not None and not silent)
+        drawn = row.state == "succeeded" and row.tasktype == "generate_image"
+        expected = int(drawn and row.stubref is not None and not silent)
         count = of_task[row.taskuuid]
         books.must(count == expected, f"{row.taskuuid} has {count} posts, not {expected}")
         if count:
             books.must(stub_of[row.taskuuid] == row.stubref, f"{row.taskuuid}: on another stub")
     unknown = set(of_task) - {row.taskuuid for row in task_rows}
     books.must(not unknown, f"posts of unknown tasks: {unknown}")
+
+
+def check_data(books, task_rows, stub_rows):
+    """What a task was to keep in its stub's data is there if it succeeded, and only then."""
+    kept = [row for row in task_rows if row.tasktype == "savedata" and row.state == "succeeded"]
+    for stub in stub_rows:
+        expected = {row.params["prompt"] for row in kept if row.stubref == stub.stubref}
+        found = set(stub.data.get("kept", {}))
+        books.must(found == expected, f"{stub.stubref} keeps {found}, not {expected}")
+    books.counts["kept"] = len(kept)
 
 
 def check_order(books, task_rows):
@@ -207,7 +220,7 @@ def check_answers(books, house, task_rows):
             books.must(answer.status_code == 200, f"{row.taskuuid}: {answer.status_code}")
             record = answer.json()
             books.must(record["state"] == row.state, f"{row.taskuuid}: {json.dumps(record)[:200]}")
-            if row.state == "succeeded":
+            if row.state == "succeeded" and row.tasktype == "generate_image":
                 url = record["payload"]["response"]["data"][0]["url"]
                 picture = http.get(url)
                 books.must(picture.status_code == 200, f"{url}: {picture.status_code}")

@@ -94,8 +94,18 @@ class Client:
             f"picture_{n}": {"tasktype": "generate_image", "params": self.params()}
             for n in range(self.dice.randint(2, 4))
         }
+        if self.dice.random() < 0.3:
+            tasks["keep"] = self.keeping()
         prompts = [task["params"]["prompt"] for task in tasks.values()]
         self.post(f"/stubs/{self.stubref}/stubposts", {"tasks": tasks}, prompts)
+
+    def keeping(self):
+        """Return a task that notes its own prompt in the stub's data."""
+        prompt = self.prompt()
+        return {
+            "tasktype": "savedata",
+            "params": {"prompt": prompt, "data": {"kept": {prompt: "~~stubpost.stubpostuuid"}}},
+        }
 
     def key(self):
         return f"chaos-{self.number}-{self.posts}-{self.dice.getrandbits(32)}"
