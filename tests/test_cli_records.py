@@ -89,6 +89,7 @@ def test_a_stub_is_shown_with_its_posts_tasks_and_files(service):
     assert feed[0]["tasks"]["logo"]["payload"]["image"] == {
         **feed[1]["attachments"][0],
         "revised_prompt": "A red bicycle",
+        "alt_text": "A red bicycle.",
     }
 
 
