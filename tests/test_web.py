@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from gouache import __version__
+from gouache.contract import FileObject
 from gouache.errors import DatabaseUnavailable, EngineRateLimited, SettingsError, StorageError
 from gouache.records import Progress
 from gouache.settings import Settings
@@ -157,7 +158,7 @@ def test_the_tasks_of_a_stubpost_run_in_order_and_are_posted(client, as_list):
     assert client.get(made.headers["location"]).json()["tasks"].keys() == post["tasks"].keys()
     listed = client.get(there, params={"limit": 2}).json()["items"]
     assert [one["attachments"][0] for one in reversed(listed)] == [
-        {name: value for name, value in picture.items() if name != "revised_prompt"}
+        {name: picture[name] for name in FileObject.model_fields}
         for picture in (task["payload"]["image"] for task in post["tasks"].values())
     ]
 
