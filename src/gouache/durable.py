@@ -110,7 +110,7 @@ class Durable:
         if ids == []:
             return {}
         found = self._tries(workflow_ids=ids, status="PENDING")
-        return {task_of(known.workflow_id): known.dequeued_at or 0 for known in found}
+        return {try_of(known.workflow_id)[0]: known.dequeued_at or 0 for known in found}
 
     def given_up(self) -> dict[tuple[str, int], str]:
         """Return the tries that DBOS ended by itself, as task and attempt, and its word for how."""
@@ -263,11 +263,6 @@ class Durable:
 def workflow_id(taskuuid: str, attempt: int) -> str:
     """Return the id of a try."""
     return f"{taskuuid}.{attempt}"
-
-
-def task_of(workflow: str) -> str:
-    """Return the task whose try has this id."""
-    return workflow.rpartition(".")[0]
 
 
 def try_of(workflow: str) -> tuple[str, int]:

@@ -163,14 +163,13 @@ class Intake:
     def attachments(
         self, connection: sa.Connection, attachments: Sequence[Attachment]
     ) -> list[FileObject]:
-        """Return the file objects of files that are ours, whether named by object or UUID.
+        """Return the file objects of files that are ours.
 
         Raises:
             FileNotFound: one is none of ours.
         """
         found = []
-        for i, attachment in enumerate(attachments):
-            fileuuid = attachment if isinstance(attachment, str) else attachment.fileuuid
+        for i, fileuuid in enumerate(attachments):
             row = files.file_row(connection, fileuuid)
             if row is None:
                 raise FileNotFound(f"there is no file {fileuuid!r}", param=f"attachments.{i}")

@@ -118,7 +118,7 @@ class Making:
         )
         filename, originalname = images.names(
             request,
-            uuid=str(uuid.uuid5(_NAMESPACE, row.taskuuid)),
+            uuid=uuid_of(row.taskuuid),
             stubref=row.stubref,
             task=row.name,
         )
@@ -144,9 +144,14 @@ class Making:
         return Stored(file=file, size=len(data), stored=name)
 
 
+def uuid_of(name: str) -> str:
+    """Return the version-5 UUID of a task, or of what belongs to it."""
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
 def fileuuid_of(taskuuid: str) -> str:
     """Return the UUID of a task's file; its stored name begins with it."""
-    return str(uuid.uuid5(_NAMESPACE, f"{taskuuid} file"))
+    return uuid_of(f"{taskuuid} file")
 
 
 class _Surroundings:

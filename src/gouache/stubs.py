@@ -10,7 +10,6 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,7 +29,7 @@ from gouache.errors import (
 )
 from gouache.gateways import Gateways
 from gouache.ledger import Row
-from gouache.making import Made, Making
+from gouache.making import Made, Making, uuid_of
 from gouache.neighbours import merged, with_attached
 from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
@@ -40,7 +39,6 @@ PROGRESS_SECONDS = 0.4
 LONGEST_RETRY_SECONDS = 60.0
 DATABASE_RETRY_SECONDS = 0.5
 
-_NAMESPACE = uuid.UUID("0f6b1f5e-3a7c-5c0a-9a51-6c1f0b6f2d11")
 _log = logging.getLogger(__name__)
 
 Done = TypeVar("Done")
@@ -226,7 +224,7 @@ class Stubs:
         ledger.insert_stubpost(
             connection,
             row.stubref,
-            str(uuid.uuid5(_NAMESPACE, f"{row.taskuuid} response")),
+            uuid_of(f"{row.taskuuid} response"),
             action=self._settings.response_action,
             message=f"The picture is ready: {shown}",
             data={},
