@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium as chromium
+from tests.browser import visit as visit
 from tests.postgres import postgres as postgres
 from tests.postgres import postgres_url as postgres_url
 
