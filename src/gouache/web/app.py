@@ -13,13 +13,13 @@ from starlette.routing import BaseRoute
 
 from gouache import __version__
 from gouache.service import Service
-from gouache.web import about, files, stubs, tasks
+from gouache.web import about, files, page, stubs, tasks
 from gouache.web.access import Gate
 from gouache.web.refusals import handle_errors
 from gouache.web.schema import document
 from gouache.web.variants import Shelf
 
-ROUTERS = (stubs.router, tasks.router, files.router, about.router)
+ROUTERS = (stubs.router, tasks.router, files.router, about.router, *page.ROUTERS)
 
 
 def create_app(service: Service) -> FastAPI:
