@@ -69,7 +69,7 @@ def in_process(count):
     from gouache.settings import read_settings
 
     with open_service(read_settings()) as service:
-        service.start()
+        service.work.start()
 
         def accept(number):
             return service.submit(read(NewTask, body(number))).taskuuid

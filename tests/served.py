@@ -39,7 +39,7 @@ def served(data_dir, *, start=True, **settings):
         given = {"engine": "fake", "data_dir": data_dir, "port": port} | settings
         with open_service(Settings(**given)) as service:
             if start:
-                service.start()
+                service.work.start()
             with running(create_app(service), listener):
                 yield Served(service, f"http://127.0.0.1:{port}")
 

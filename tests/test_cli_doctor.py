@@ -141,7 +141,7 @@ def test_files_without_a_record_are_found_and_swept():
 def test_files_that_are_gone_are_a_problem():
     with open_service(read_settings()) as service:
         task = service.submit(NewTask(tasktype="generate_image", params={"prompt": "x"}))
-        service.start()
+        service.work.start()
         assert asyncio.run(service.wait([task.taskuuid], 20))
         fileuuid = service.task(task.taskuuid).payload.image.fileuuid
         service.file_path(fileuuid).unlink()

@@ -44,9 +44,9 @@ def answer(*arguments):
 
 
 def run_all(service, *taskuuids):
-    service.start()
+    service.work.start()
     assert asyncio.run(service.wait(taskuuids, 20))
-    service.stop()
+    service.work.stop()
 
 
 def test_stubs_are_listed_newest_first_by_state_and_in_parts(service):

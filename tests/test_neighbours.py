@@ -230,7 +230,7 @@ def service(request, tmp_path):
         engine="fake", data_dir=tmp_path / "data", database_url=url, stop_seconds=0
     )
     with open_service(settings) as service:
-        service.start()
+        service.work.start()
         yield service
 
 
@@ -279,7 +279,7 @@ def test_a_picture_goes_from_task_to_task(service):
     assert text_of(data) == "For Ann <b>"
     mail = service.file_path(ended["mail"].payload["fileuuid"])
     assert mail.read_text() == "Dear Ann &lt;b&gt;"
-    assert (service.orphans(), service.missing()) == ([], [])
+    assert (service.work.orphans(), service.work.missing()) == ([], [])
 
 
 def test_a_neighbour_that_fails_changes_nothing_and_the_next_one_runs(service):

@@ -36,7 +36,7 @@ def on_stub(service, data=None, /, *, start=True, **tasks):
     new = read(NewStubpost, {"data": {"vip": True}, "tasks": given})
     records = service.add_stubpost(stub.stubref, new).tasks
     if start:
-        service.start()
+        service.work.start()
         assert asyncio.run(service.wait([r.taskuuid for r in records.values()], 60))
     return {name: service.task(r.taskuuid) for name, r in records.items()}, stub
 
@@ -138,7 +138,7 @@ def test_templates_are_resolved_once(service):
     """A second try works from the same params, although the moment is another."""
     prompt = "~~#jsonata#($string($millis()))"
     tasks, _ = on_stub(service, a=drawn(prompt, model="fake-slow"), start=False)
-    service.start()
+    service.work.start()
     until = time.monotonic() + 20
     while service.task(tasks["a"].taskuuid).state != "running":
         assert time.monotonic() < until
@@ -146,8 +146,8 @@ def test_templates_are_resolved_once(service):
     time.sleep(1)
     with reading(service._engine) as connection:
         first = ledger.task_row(connection, tasks["a"].taskuuid).resolved
-    service.stop()
-    service.start()
+    service.work.stop()
+    service.work.start()
     assert asyncio.run(service.wait([tasks["a"].taskuuid], 60))
     record = service.task(tasks["a"].taskuuid)
     assert record.payload.request["prompt"] == first["prompt"]
@@ -168,7 +168,7 @@ def test_a_single_task_may_use_templates(service):
         "stubref": stub.stubref,
         "params": {"prompt": "{{stub.data.name}}"},
     }
-    service.start()
+    service.work.start()
     record = service.submit(read(NewTask, new))
     assert asyncio.run(service.wait([record.taskuuid], 30))
     assert service.task(record.taskuuid).payload.request["prompt"] == "Ada"

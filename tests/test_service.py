@@ -61,7 +61,7 @@ def opened(url, tmp_path):
         service = context.__enter__()
         open_services.append(context)
         if start:
-            service.start()
+            service.work.start()
         return service
 
     yield open_it
@@ -274,7 +274,7 @@ def test_lower_priorities_are_drawn_first(opened):
     service = opened(gateway={"concurrency": 1}, start=False)
     last, first, middle = (service.submit(task(priority=n)) for n in (300, 1, 200))
     assert first.state == "queued"
-    service.start()
+    service.work.start()
     last, first, middle = ended(service, last, first, middle)
     assert first.started < middle.started < last.started
 
@@ -295,7 +295,7 @@ def test_a_queued_task_that_is_cancelled_is_never_drawn(opened):
     cancelled = service.cancel(record.taskuuid)
     assert (cancelled.state, cancelled.success) == ("cancelled", False)
     assert (cancelled.error.code, cancelled.payload.response) == ("cancelled", None)
-    service.start()
+    service.work.start()
     other = ended(service, service.submit(task()))
     assert stored(service) == [service.file_path(other.payload.image.fileuuid)]
     assert service.stub(stub.stubref).stubposts == []
@@ -325,7 +325,7 @@ def test_a_waiting_task_can_be_cancelled_and_the_others_go_on(opened):
     assert service.task(tasks["b"].taskuuid).state == "waiting"
     service.cancel(tasks["a"].taskuuid)
     assert service.task(tasks["b"].taskuuid).state == "queued"
-    service.start()
+    service.work.start()
     records = ended(service, *tasks.values())
     states = [record.state for record in records]
     assert states == ["cancelled", "succeeded", "cancelled", "succeeded"]
@@ -373,9 +373,9 @@ def test_many_at_once_with_one_stubref_make_one_stub(opened):
 def test_tasks_whose_gateway_is_gone_are_told_of(opened):
     first = opened(start=False)
     first.submit(task())
-    assert first.stranded() == {}
+    assert first.work.stranded() == {}
     other = opened(start=False, gateways={"other": GATEWAY})
-    assert other.stranded() == {"fake": 1}
+    assert other.work.stranded() == {"fake": 1}
 
 
 def test_many_at_once_with_one_key_make_one_task(opened):
@@ -450,7 +450,7 @@ def test_what_is_not_there_is_not_found(service):
         (lambda: service.delete_file(OTHER), FileNotFound),
         (lambda: service.create_stub(NewStub(stubref=stub.stubref)), StubExists),
         (lambda: service.stubs(after="x"), RequestError),
-        (lambda: service.start(["nowhere"]), SettingsError),
+        (lambda: service.work.start(["nowhere"]), SettingsError),
     ):
         with pytest.raises(error):
             call()
@@ -527,9 +527,9 @@ def test_stopping_hands_back_what_is_running(opened):
     service = opened()
     record = service.submit(task(model="fake-slow"))
     until(lambda: service._durable._begun)  # claimed is not begun: DBOS complains of a stop between
-    service.stop()
+    service.work.stop()
     assert service.task(record.taskuuid).state in ("queued", "running")
-    service.start()
+    service.work.start()
     assert ended(service, record).state == "succeeded"
     assert len(stored(service)) == 1
 
@@ -538,7 +538,7 @@ def test_stopping_lets_what_is_running_end(opened):
     service = opened(stop_seconds=20)
     record = service.submit(task(model="fake-slow"))
     until(lambda: service.task(record.taskuuid).state == "running")
-    service.stop()
+    service.work.stop()
     assert service.task(record.taskuuid).state == "succeeded"
 
 
@@ -549,14 +549,14 @@ def test_a_deleted_file_is_gone_and_its_task_still_there(service):
         service.file(record.payload.image.fileuuid)
     assert stored(service) == []
     assert service.task(record.taskuuid).state == "succeeded"
-    assert service.missing() == []
+    assert service.work.missing() == []
 
 
 def test_files_expire_where_a_setting_says_so(opened):
     service = opened(file_days=1e-6)
     record = ended(service, service.submit(task()))
     time.sleep(0.2)
-    service._work.tidy()
+    service.work.tidy()
     with pytest.raises(FileNotFound):
         service.file(record.payload.image.fileuuid)
     assert stored(service) == []
@@ -567,11 +567,11 @@ def test_orphans_and_missing_files_are_found(service, monkeypatch):
     path = service.file_path(record.payload.image.fileuuid)
     orphan = Path(f"{path}0")
     orphan.write_bytes(path.read_bytes())
-    assert service.orphans() == [], "it may be about to get its row"
+    assert service.work.orphans() == [], "it may be about to get its row"
     monkeypatch.setattr("gouache.work.ORPHAN_SECONDS", -1)
-    assert service._work.orphans(-1) == [orphan]
+    assert service.work.orphans(-1) == [orphan]
     path.unlink()
-    assert service.missing() == [record.payload.image.fileuuid]
+    assert service.work.missing() == [record.payload.image.fileuuid]
 
 
 def test_attachments_are_files_of_ours(service):

@@ -65,7 +65,7 @@ def set_try(service, taskuuid, attempt=1, **values):
 def test_a_try_that_was_claimed_and_never_begun_is_begun(service, monkeypatch):
     """The answer to a claim can be lost with the connection, and the claim stays."""
     monkeypatch.setattr(durable, "STRAY_SECONDS", 1)
-    service.start()
+    service.work.start()
     service._durable.submit, submit_try = held(service), service._durable.submit
     taskuuid = submit(service)
     service._durable.submit = submit_try
@@ -91,7 +91,7 @@ def held(service):
 
 
 def test_a_try_in_other_hands_stops_and_does_not_fail_its_task(service):
-    service.start()
+    service.work.start()
     taskuuid = submit(service, model="fake-slow", quality="hd")
     until(lambda: service.task(taskuuid).state == "running")
     time.sleep(0.3)
@@ -103,16 +103,16 @@ def test_a_try_in_other_hands_stops_and_does_not_fail_its_task(service):
 def test_a_try_that_was_given_up_ends_its_task(service):
     taskuuid = submit(service)
     set_try(service, taskuuid, status="MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-    service._work.settle()
+    service.work.settle()
     assert service.task(taskuuid).error.code == "task_gave_up"
 
 
 def test_a_try_that_the_database_failed_under_is_followed_by_the_next(service):
     taskuuid = submit(service)
     set_try(service, taskuuid, status="ERROR")
-    service._work.settle()
+    service.work.settle()
     assert (service.task(taskuuid).state, service.task(taskuuid).attempts) == ("queued", 2)
-    service.start()
+    service.work.start()
     until(lambda: has_ended(service, taskuuid))
     assert service.task(taskuuid).success
 
@@ -122,7 +122,7 @@ def test_a_drawing_goes_on_where_its_progress_cannot_be_written(service, monkeyp
         raise sa.exc.OperationalError("insert", {}, Exception("the database is away"))
 
     monkeypatch.setattr(DBOS, "write_stream", away)
-    service.start()
+    service.work.start()
     taskuuid = submit(service, model="fake-slow")
     until(lambda: has_ended(service, taskuuid))
     assert service.task(taskuuid).success
@@ -137,7 +137,7 @@ def test_a_task_is_prepared_when_the_database_is_back(service, monkeypatch):
 
     calls, resolved = [], service._stubs._preparing.resolved
     monkeypatch.setattr(service._stubs._preparing, "resolved", away_at_first)
-    service.start()
+    service.work.start()
     taskuuid = submit(service)
     until(lambda: has_ended(service, taskuuid))
     assert service.task(taskuuid).success
@@ -150,7 +150,7 @@ def test_an_earlier_try_that_was_given_up_does_not_end_the_task(service):
         ledger.retry_task(connection, taskuuid, attempt=1, started=ledger.now())
         service._stubs.queue(connection, ledger.task_row(connection, taskuuid))
     set_try(service, taskuuid, status="MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-    service._work.settle()
+    service.work.settle()
     assert service.task(taskuuid).state == "queued"
 
 
@@ -163,9 +163,9 @@ def test_a_file_whose_task_has_not_ended_is_no_orphan(service):
         service._files.put(stored, b"picture")
         moment = time.time() - 2 * work.ORPHAN_SECONDS
         os.utime(service._files.path(stored), (moment, moment))
-    assert [path.name for path in service.sweep()] == [other]
+    assert [path.name for path in service.work.sweep()] == [other]
     service.cancel(taskuuid)
-    assert [path.name for path in service.sweep()] == [left]
+    assert [path.name for path in service.work.sweep()] == [left]
 
 
 def test_a_cancel_holds_where_the_try_cannot_be_stopped(service, monkeypatch):
@@ -177,7 +177,7 @@ def test_a_cancel_holds_where_the_try_cannot_be_stopped(service, monkeypatch):
     with pytest.raises(DatabaseUnavailable):
         service._durable.cancel(taskuuid, 1)
     assert service.cancel(taskuuid).state == "cancelled"
-    service.start()
+    service.work.start()
     until(lambda: not service._durable.running())
     with reading(service._engine) as connection:
         assert files.file_rows(connection) == []

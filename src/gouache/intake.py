@@ -13,14 +13,15 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 
-from gouache import files, ledger
+from gouache import files, keys, ledger
 from gouache.contract import FileObject, GenerateImage, Task, read
 from gouache.database import reading, writing
 from gouache.engines import choose_seed
-from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError
+from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError, StubExists
 from gouache.gateways import NEIGHBOURS, Gateways
 from gouache.ledger import Row
-from gouache.records import Attachment
+from gouache.preparing import used_params
+from gouache.records import Attachment, NewStub, NewStubpost
 from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
 from gouache.tasktypes import PARAMS
@@ -72,10 +73,10 @@ class Intake:
             checked = check()
             try:
                 with writing(self._engine) as connection:
-                    row = ledger.key_row(connection, key)
+                    row = keys.key_row(connection, key)
                     if row is None:
                         target = write(connection, checked)
-                        ledger.insert_key(connection, key, fingerprint=fingerprint, target=target)
+                        keys.insert_key(connection, key, fingerprint=fingerprint, target=target)
                         return target
             except IntegrityError:  # the same key at the same moment, and the other was first
                 row = self._key_row(key)
@@ -91,7 +92,7 @@ class Intake:
 
     def _key_row(self, key: str) -> Row | None:
         with reading(self._engine) as connection:
-            return ledger.key_row(connection, key)
+            return keys.key_row(connection, key)
 
     def checked(self, task: Task, *, inside: str = "") -> Task:
         """Return the task; what its gateway does not know or cannot do is refused by name.
@@ -124,6 +125,44 @@ class Intake:
             raise RequestError(message, param=f"{inside}.name")
         return self.checked(task, inside=inside)
 
+    def stub(self, connection: sa.Connection, new: NewStub) -> str:
+        """Write down a stub; return its stubref.
+
+        Raises:
+            StubExists, FileNotFound
+        """
+        stubref = new.stubref or new_stubref()
+        if ledger.has_stub(connection, stubref):
+            raise StubExists(f"there is a stub {stubref}", param="stubref")
+        attachments = self.attachments(connection, new.attachments)
+        ledger.insert_stub(
+            connection, stubref, state=new.state, data=new.data, attachments=attachments
+        )
+        return stubref
+
+    def post(
+        self, connection: sa.Connection, stubref: str, new: NewStubpost, tasks: Sequence[Task]
+    ) -> str:
+        """Write down a stubpost and its checked tasks, of which the first is queued; return its UUID.
+
+        Raises:
+            StubNotFound, FileNotFound
+        """
+        ledger.lock_stub(connection, stubref)
+        stubpostuuid = str(uuid.uuid4())
+        ledger.insert_stubpost(
+            connection,
+            stubref,
+            stubpostuuid,
+            action=new.action,
+            message=new.message,
+            data=new.data,
+            attachments=self.attachments(connection, new.attachments),
+        )
+        for i, task in enumerate(tasks):
+            self.accept(connection, task, stubref=stubref, stubpostuuid=stubpostuuid, waiting=i > 0)
+        return stubpostuuid
+
     def accept(
         self,
         connection: sa.Connection,
@@ -132,10 +171,15 @@ class Intake:
         stubref: str | None,
         stubpostuuid: str | None = None,
         waiting: bool = False,
+        is_resolved: bool = False,
     ) -> Row:
-        """Write down a task and queue it, unless it waits for the one before it."""
+        """Write down a task and queue it, unless it waits for the one before it.
+
+        Where `is_resolved`, what looks like a template in its params is none: it was put in.
+        """
         gateway, seed = NEIGHBOURS, None
-        request = read(PARAMS[task.tasktype], _certain(task.params))
+        params = task.params if is_resolved else _certain(task.params)
+        request = read(PARAMS[task.tasktype], params)
         if isinstance(request, GenerateImage):
             gateway = self._gateways.find(task.taskapigatewayuuid)
             if self._gateways.capabilities(gateway).supports_seed:
@@ -150,6 +194,7 @@ class Intake:
             taskapigatewayuuid=str(task.taskapigatewayuuid),
             gateway=gateway,
             params=task.params,
+            resolved=task.params if is_resolved else None,
             conditions=task.conditions or None,
             warnings=[*task.warnings(), *request.warnings()],
             seed=seed,
@@ -159,6 +204,46 @@ class Intake:
         if not waiting:
             self._stubs.queue(connection, row)
         return row
+
+    def repeat(self, connection: sa.Connection, row: Row, *, new_seed: bool) -> Row:
+        """Write down a task once more, with everything put in that was; on its stub as a stubpost.
+
+        Raises:
+            GatewayNotFound: its gateway is in no setting any more.
+        """
+        left_out = ("seed", "seed_from") if new_seed else ()
+        params = {name: value for name, value in used_params(row).items() if name not in left_out}
+        values = {name: getattr(row, name) for name in ("tasktype", "name", "priority")}
+        task = read(Task, values | {"taskapigatewayuuid": row.taskapigatewayuuid, "params": params})
+        stubpostuuid = None
+        if row.stubref is not None:
+            stubpostuuid = str(uuid.uuid4())
+            self._post_again(connection, row, stubpostuuid, "variation" if new_seed else "retry")
+        return self.accept(
+            connection,
+            task,
+            stubref=row.stubref,
+            stubpostuuid=stubpostuuid,
+            is_resolved=row.resolved is not None,
+        )
+
+    def _post_again(
+        self, connection: sa.Connection, row: Row, stubpostuuid: str, action: str
+    ) -> None:
+        """Write down the stubpost of a repeated task, with what its templates may still read."""
+        ledger.lock_stub(connection, row.stubref)
+        first = None
+        if row.stubpostuuid is not None and row.resolved is None and is_template(row.params):
+            first = ledger.stubpost_row(connection, row.stubref, row.stubpostuuid)
+        ledger.insert_stubpost(
+            connection,
+            row.stubref,
+            stubpostuuid,
+            action=action,
+            message="",
+            data=first.data if first else {},
+            attachments=[FileObject(**file) for file in first.attachments] if first else [],
+        )
 
     def attachments(
         self, connection: sa.Connection, attachments: Sequence[Attachment]

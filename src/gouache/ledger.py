@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gouache.contract import FileObject, Result
-from gouache.database import facts, idempotency_keys, stubposts, stubs, tasks
+from gouache.database import facts, stubposts, stubs, tasks
 from gouache.errors import RequestError, StubNotFound
 from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, result
 
@@ -147,7 +147,7 @@ def stub_page(
     query = sa.select(stubs)
     if state is not None:
         query = query.where(stubs.c.state == state)
-    rows, following = _page(connection, query, stubs, limit, after)
+    rows, following = page(connection, query, stubs, limit, after)
     return Page[Stub](items=[_stub(row) for row in rows], next=following)
 
 
@@ -170,7 +170,7 @@ def stubpost_row_page(
 ) -> tuple[Sequence[Row], str | None]:
     """Return rows of a stub's stubposts, newest first, and where they go on."""
     query = sa.select(stubposts).where(stubposts.c.stubref == stubref)
-    return _page(connection, query, stubposts, limit, after)
+    return page(connection, query, stubposts, limit, after)
 
 
 def stubpost_record(row: Row, records: Sequence[TaskRecord]) -> Stubpost:
@@ -257,7 +257,7 @@ def task_row_page(
         query = query.where(tasks.c.state == state)
     if stubref is not None:
         query = query.where(tasks.c.stubref == stubref)
-    return _page(connection, query, tasks, limit, after)
+    return page(connection, query, tasks, limit, after)
 
 
 def task_counts(connection: sa.Connection) -> dict[str, int]:
@@ -335,21 +335,6 @@ def queue_next(connection: sa.Connection, stubpostuuid: str) -> Row | None:
     return row
 
 
-def insert_key(connection: sa.Connection, key: str, *, fingerprint: str, target: str) -> None:
-    """Write down an idempotency key; sqlalchemy's IntegrityError where it is known."""
-    connection.execute(
-        idempotency_keys.insert().values(
-            key=key, fingerprint=fingerprint, target=target, created=now()
-        )
-    )
-
-
-def key_row(connection: sa.Connection, key: str) -> Row | None:
-    """Return the row of an idempotency key."""
-    query = sa.select(idempotency_keys).where(idempotency_keys.c.key == key)
-    return connection.execute(query).one_or_none()
-
-
 def fact(connection: sa.Connection, name: str) -> str:
     """Return what is stated under this name."""
     query = sa.select(facts.c.value).where(facts.c.name == name)
@@ -371,7 +356,7 @@ def _stub(row: Row) -> Stub:
     )
 
 
-def _page(
+def page(
     connection: sa.Connection,
     query: sa.Select[Any],
     table: sa.Table,

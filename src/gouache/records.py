@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from gouache.contract import TASK_NAME, FileObject, Payload, Result, Task, TaskError
+from gouache.contract import TASK_NAME, FileDetails, FileObject, Payload, Result, Task, TaskError
 from gouache.given import Given
 
 TaskState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
@@ -197,6 +197,22 @@ class Stub(BaseModel):
     created: str = Field(description="When it was made.")
     updated: str = Field(description="When something was last posted or changed.")
     stubposts: list[Stubpost] = Field([], description="Left out of lists.")
+
+
+class Picture(BaseModel):
+    """A picture that was drawn, with what is said of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: FileDetails = Field(description="Its file.")
+    taskuuid: str = Field(description="The task that drew it.")
+    stubref: str | None = Field(None, description="The stub of the task, if it has one.")
+    prompt: str = Field(description="What was asked for.")
+    alt_text: str = Field(description="Words for those who do not see the picture.")
+    model: str = Field(description="The model that drew.")
+    seed: int = Field(description="The seed it drew with.")
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
 
 
 class Page(BaseModel, Generic[Item]):

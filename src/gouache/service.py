@@ -5,15 +5,15 @@ With an idempotency key a call happens once; a repetition gets what the first on
 """
 
 import asyncio
-import uuid
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
+from pydantic import BaseModel, RootModel
 from sqlalchemy.exc import IntegrityError
 
-from gouache import files, ledger
+from gouache import files, keys, ledger
 from gouache.contract import FileDetails, Task
 from gouache.database import SIGNING_KEY, open_database, reading, writing
 from gouache.durable import Durable
@@ -28,10 +28,11 @@ from gouache.errors import (
 )
 from gouache.files import FileStore
 from gouache.gateways import Gateways
-from gouache.intake import Intake, new_stubref
+from gouache.intake import Intake
 from gouache.ledger import Row
 from gouache.links import Links
 from gouache.making import Making
+from gouache.pictures import picture_page
 from gouache.preparing import Preparing
 from gouache.records import (
     ENDED,
@@ -39,6 +40,7 @@ from gouache.records import (
     NewStubpost,
     NewTask,
     Page,
+    Picture,
     Progress,
     Stub,
     Stubpost,
@@ -85,7 +87,7 @@ class Service:
             making=making,
         )
         self._intake = Intake(engine, gateways=self._gateways, stubs=self._stubs)
-        self._work = Work(
+        self.work = Work(
             settings, engine, durable=self._durable, stubs=self._stubs, files=self._files
         )
 
@@ -99,14 +101,7 @@ class Service:
         """
 
         def write(connection: sa.Connection, _: None) -> str:
-            stubref = new.stubref or new_stubref()
-            if ledger.has_stub(connection, stubref):
-                raise StubExists(f"there is a stub {stubref}", param="stubref")
-            attachments = self._intake.attachments(connection, new.attachments)
-            ledger.insert_stub(
-                connection, stubref, state=new.state, data=new.data, attachments=attachments
-            )
-            return stubref
+            return self._intake.stub(connection, new)
 
         try:
             return self.stub(self._intake.once(key, "stub", new, lambda: None, write))
@@ -144,22 +139,7 @@ class Service:
             return [self._intake.named(name, task) for name, task in new.tasks.items()]
 
         def write(connection: sa.Connection, tasks: list[Task]) -> str:
-            ledger.lock_stub(connection, stubref)
-            stubpostuuid = str(uuid.uuid4())
-            ledger.insert_stubpost(
-                connection,
-                stubref,
-                stubpostuuid,
-                action=new.action,
-                message=new.message,
-                data=new.data,
-                attachments=self._intake.attachments(connection, new.attachments),
-            )
-            for i, task in enumerate(tasks):
-                self._intake.accept(
-                    connection, task, stubref=stubref, stubpostuuid=stubpostuuid, waiting=i > 0
-                )
-            return stubpostuuid
+            return self._intake.post(connection, stubref, new, tasks)
 
         return self.stubpost(
             stubref, self._intake.once(key, f"stubpost of {stubref}", new, check, write)
@@ -205,19 +185,39 @@ class Service:
             GatewayNotFound: no gateway has the UUID.
             UnsupportedByEngine: the gateway cannot do what a field asks for.
         """
+        return self._accept([new], new, key, lambda: [self._intake.checked(new)])[0]
 
-        accepted: list[Row] = []
+    def submit_all(self, tasks: Sequence[NewTask], *, key: str | None = None) -> list[TaskRecord]:
+        """Accept all of the tasks or none; raises as `submit` does."""
+        body = RootModel[list[NewTask]](list(tasks))
+        return self._accept(tasks, body, key, lambda: [self._intake.checked(new) for new in tasks])
 
-        def write(connection: sa.Connection, task: Task) -> str:
-            if new.stubref:
-                ledger.lock_stub(connection, new.stubref)
-            accepted.append(self._intake.accept(connection, task, stubref=new.stubref))
-            return str(accepted[0].taskuuid)
+    def repeat(
+        self, taskuuid: str, *, new_seed: bool = False, key: str | None = None
+    ) -> TaskRecord:
+        """Accept a task once more, as it was resolved; with `new_seed` it draws another picture.
 
-        taskuuid = self._intake.once(key, "task", new, lambda: self._intake.checked(new), write)
-        if accepted and accepted[0].taskuuid == taskuuid:
-            return ledger.task_record(accepted[0])
-        return self.task(taskuuid)  # the first answer to this key
+        On a stub it comes with a stubpost of its own, whose action is "retry" or "variation".
+
+        Raises:
+            TaskNotFound: there is none.
+            GatewayNotFound: its gateway is in no setting any more.
+            IdempotencyKeyReused: the key came before with another request.
+        """
+        body = RootModel[tuple[str, bool]]((taskuuid, new_seed))
+
+        def write(connection: sa.Connection, first: Row) -> str:
+            return str(self._intake.repeat(connection, first, new_seed=new_seed).taskuuid)
+
+        return self.task(
+            self._intake.once(key, "repeat", body, lambda: self._task_row(taskuuid), write)
+        )
+
+    def recent_key(self, prefix: str, *, seconds: float) -> str | None:
+        """Return the newest idempotency key that begins so and is at most that old."""
+        with reading(self._engine) as connection:
+            since = ledger.now() - int(seconds * 1000)
+            return keys.recent_key(connection, prefix, since=since)
 
     def task(self, taskuuid: str) -> TaskRecord:
         """Return a task and, once it has ended, its result.
@@ -225,11 +225,7 @@ class Service:
         Raises:
             TaskNotFound: there is none.
         """
-        with reading(self._engine) as connection:
-            row = ledger.task_row(connection, taskuuid)
-        if row is None:
-            raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
-        return self._views.tasks([row])[0]
+        return self._views.tasks([self._task_row(taskuuid)])[0]
 
     def tasks(
         self,
@@ -304,6 +300,13 @@ class Service:
                 record = await asyncio.to_thread(self.task, taskuuid)
             yield record
 
+    def pictures(
+        self, *, search: str = "", limit: int = 20, after: str | None = None
+    ) -> Page[Picture]:
+        """Return pictures, newest first, of which every word of `search` is said somewhere."""
+        with reading(self._engine) as connection:
+            return picture_page(connection, search=search, limit=limit, after=after)
+
     def file(self, fileuuid: str) -> FileDetails:
         """Return what is known of a file.
 
@@ -336,44 +339,39 @@ class Service:
         """Refuse, as LinkRefused, a link that is not ours, was altered or has expired."""
         self._links.check(fileuuid, expires, signature)
 
-    def start(self, gateways: Sequence[str] | None = None) -> None:
-        """Begin to run tasks, of these gateways or of all.
-
-        Raises:
-            AlreadyRunning: on SQLite, another process runs them.
-            SettingsError: there is no such gateway.
-        """
-        self._work.start(gateways)
-
-    def stop(self) -> None:
-        """Run no more tasks; those that are running end within `stop_seconds` or are handed back."""
-        self._work.stop()
-
-    def workers(self) -> int:
-        """Return how many processes run tasks now; on SQLite at most one."""
-        return self._work.workers()
-
-    def orphans(self) -> list[Path]:
-        """Return stored files that no row points to and no running task is about to."""
-        return self._work.orphans()
-
-    def stranded(self) -> dict[str, int]:
-        """Return how many tasks wait for each gateway that is in no setting any more."""
-        return self._work.stranded()
-
-    def missing(self) -> list[str]:
-        """Return the files that have a row and are gone."""
-        return self._work.missing()
-
-    def sweep(self) -> list[Path]:
-        """Delete the orphans; return them."""
-        return self._work.sweep()
-
     def close(self) -> None:
-        """Stop, and let go of the database."""
-        self.stop()
+        """Run no more tasks, and let go of the database."""
+        self.work.stop()
         self._durable.close()
         self._engine.dispose()
+
+    def _accept(
+        self,
+        tasks: Sequence[NewTask],
+        body: BaseModel,
+        key: str | None,
+        check: Callable[[], list[Task]],
+    ) -> list[TaskRecord]:
+        accepted: list[Row] = []
+
+        def write(connection: sa.Connection, checked: list[Task]) -> str:
+            for new, task in zip(tasks, checked, strict=True):
+                if new.stubref:
+                    ledger.lock_stub(connection, new.stubref)
+                accepted.append(self._intake.accept(connection, task, stubref=new.stubref))
+            return ",".join(row.taskuuid for row in accepted)
+
+        written = self._intake.once(key, "task", body, check, write).split(",")
+        if [row.taskuuid for row in accepted] == written:
+            return [ledger.task_record(row) for row in accepted]
+        return [self.task(taskuuid) for taskuuid in written]  # the first answer to this key
+
+    def _task_row(self, taskuuid: str) -> Row:
+        with reading(self._engine) as connection:
+            row = ledger.task_row(connection, taskuuid)
+        if row is None:
+            raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
+        return row
 
     def _file_row(self, fileuuid: str) -> Row:
         with reading(self._engine) as connection:

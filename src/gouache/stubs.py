@@ -35,7 +35,7 @@ from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
 from gouache.settings import Settings
 
-PROGRESS_SECONDS = 0.4
+PROGRESS_SECONDS = 0.15
 LONGEST_RETRY_SECONDS = 60.0
 DATABASE_RETRY_SECONDS = 0.5
 

@@ -54,7 +54,7 @@ class Work:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, gateways: Sequence[str] | None) -> None:
+    def start(self, gateways: Sequence[str] | None = None) -> None:
         """Begin to run tasks, of these gateways or of all.
 
         Raises:

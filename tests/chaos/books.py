@@ -160,8 +160,8 @@ def sweep(books, house, left, found, stored):
         data_dir=house.data_dir, database_url=house.database_url, engine="fake"
     )
     with open_service(settings) as service:
-        service.sweep()
-        books.must(service.missing() == [], f"missing: {service.missing()}")
+        service.work.sweep()
+        books.must(service.work.missing() == [], f"missing: {service.work.missing()}")
     on_disk = {path.name for path in (house.data_dir / "files").glob("*/*")}
     books.must(on_disk == stored, f"after sweeping, disk and rows differ by {on_disk ^ stored}")
     books.counts["orphans"] = len(on_disk - stored)

@@ -101,7 +101,7 @@ def _look_at_database(settings: Settings, report: Report, *, sweep: bool) -> Non
     try:
         with open_service(settings) as service:
             found |= {"reachable": True, "version": VERSION, "tasks": service.task_counts()}
-            found["workers"] = service.workers()
+            found["workers"] = service.work.workers()
             _look_at_files(service, report, sweep=sweep)
     except GouacheError as error:
         found["reachable"] = False
@@ -112,14 +112,14 @@ def _look_at_database(settings: Settings, report: Report, *, sweep: bool) -> Non
 
 
 def _look_at_files(service: "Service", report: Report, *, sweep: bool) -> None:
-    swept = service.sweep() if sweep else []
-    orphans, missing = service.orphans(), service.missing()
+    swept = service.work.sweep() if sweep else []
+    orphans, missing = service.work.orphans(), service.work.missing()
     report.sections["files"] = {
         "swept": [str(path) for path in swept],
         "orphans": [str(path) for path in orphans],
         "missing": missing,
     }
-    for gateway, count in service.stranded().items():
+    for gateway, count in service.work.stranded().items():
         report.problems.append(
             f"tasks wait for the gateway {gateway!r}, which is in no setting: {count}; add it again "
             "or cancel them"

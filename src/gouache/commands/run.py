@@ -136,7 +136,7 @@ def _run(
                 _put(service, envelope, output)
             print_json(envelope.as_json())
             _say(service, envelope, output)
-            service.stop()
+            service.work.stop()
     return envelope
 
 
@@ -169,7 +169,7 @@ def _run_process(
             stub = run_process(service, process, to_its_end, key=key)
             print_json(stub.model_dump(mode="json", exclude_none=True))
             put_files(service, stub, output)
-            service.stop()
+            service.work.stop()
     return next((task.error for task in tasks_of(stub) if task.error), None)
 
 
@@ -221,7 +221,7 @@ async def _take_over(service: "Service") -> None:
 def _started(service: "Service") -> bool:
     """Make this process execute, or return False where another one does."""
     try:
-        service.start()
+        service.work.start()
     except AlreadyRunning:
         return False
     return True

@@ -131,13 +131,13 @@ def _serve(settings: Settings, listener: socket.socket, *, work: bool) -> int:
 
         with stop_asked(ask):
             if work:
-                service.start()
+                service.work.start()
             typer.echo(f"Gouache serves {settings.address}{_data(settings)}", err=True)
             if settings.host in EVERY_ADDRESS and not settings.public_url:
                 say_warning(f"nobody can follow links to {settings.address}; set a public_url")
             server.run([listener])
             _say_stopping(settings)
-            service.stop()
+            service.work.stop()
     return numbers[0]
 
 
@@ -154,12 +154,12 @@ def _work(settings: Settings, gateways: list[str] | None) -> int:
 
     logging.config.dictConfig(LOGGING)
     with open_service(settings) as service, stop_asked(ask):
-        service.start(gateways)
+        service.work.start(gateways)
         names = ", ".join(gateways or settings.all_gateways)
         typer.echo(f"Gouache works for {names}{_data(settings)}", err=True)
         asked.wait()
         _say_stopping(settings)
-        service.stop()
+        service.work.stop()
     return numbers[0]
 
 

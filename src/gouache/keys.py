@@ -1,0 +1,36 @@
+"""Idempotency keys, each with what its request made."""
+
+import sqlalchemy as sa
+
+from gouache import ledger
+from gouache.database import idempotency_keys
+from gouache.ledger import Row
+
+
+def insert_key(connection: sa.Connection, key: str, *, fingerprint: str, target: str) -> None:
+    """Write down an idempotency key; sqlalchemy's IntegrityError where it is known."""
+    connection.execute(
+        idempotency_keys.insert().values(
+            key=key, fingerprint=fingerprint, target=target, created=ledger.now()
+        )
+    )
+
+
+def key_row(connection: sa.Connection, key: str) -> Row | None:
+    """Return the row of an idempotency key."""
+    query = sa.select(idempotency_keys).where(idempotency_keys.c.key == key)
+    return connection.execute(query).one_or_none()
+
+
+def recent_key(connection: sa.Connection, prefix: str, *, since: int) -> str | None:
+    """Return the newest idempotency key that begins with a prefix and was written since then."""
+    query = (
+        sa.select(idempotency_keys.c.key)
+        .where(
+            idempotency_keys.c.created >= since,
+            idempotency_keys.c.key.startswith(prefix, autoescape=True),
+        )
+        .order_by(idempotency_keys.c.created.desc())
+        .limit(1)
+    )
+    return connection.scalar(query)
