@@ -1,4 +1,7 @@
-"""Signed links to files: whoever has one may read that file, until it expires."""
+"""Signed links to files: whoever has one may read that file, until it expires.
+
+The key that signs them also gives other keys, one for each purpose.
+"""
 
 import hashlib
 import hmac
@@ -33,6 +36,10 @@ class Links:
             raise LinkRefused("the link to the file was altered; ask for a new one")
         if int(expires) < time.time():
             raise LinkRefused("the link to the file has expired; ask for a new one")
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Return a key for another purpose, from which ours cannot be told."""
+        return hmac.digest(self._key, purpose.encode(), "sha256")
 
     def _signature(self, fileuuid: str, expires: str) -> str:
         text = f"{fileuuid}\n{expires}".encode(errors="replace")

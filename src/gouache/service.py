@@ -65,28 +65,28 @@ class Service:
         self.settings = settings
         self._engine = engine
         self._files = FileStore(settings.data_dir / "files")
-        self._gateways = Gateways(settings)
+        self.gateways = Gateways(settings)
         self._durable = Durable(engine)
         self._waiting = Waiting(engine)
         with reading(engine) as connection:
             key = ledger.fact(connection, SIGNING_KEY).encode()
-        self._links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
-        self._views = Views(self._durable, self._links)
+        self.links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
+        self._views = Views(self._durable, self.links)
         preparing = Preparing(
-            settings, engine, gateways=self._gateways, views=self._views, links=self._links
+            settings, engine, gateways=self.gateways, views=self._views, links=self.links
         )
         making = Making(
-            settings, engine, gateways=self._gateways, files=self._files, links=self._links
+            settings, engine, gateways=self.gateways, files=self._files, links=self.links
         )
         self._stubs = Stubs(
             settings,
             engine,
             durable=self._durable,
-            gateways=self._gateways,
+            gateways=self.gateways,
             preparing=preparing,
             making=making,
         )
-        self._intake = Intake(engine, gateways=self._gateways, stubs=self._stubs)
+        self._intake = Intake(engine, gateways=self.gateways, stubs=self._stubs)
         self.work = Work(
             settings, engine, durable=self._durable, stubs=self._stubs, files=self._files
         )
@@ -108,14 +108,16 @@ class Service:
         except IntegrityError as error:  # another made it at the same moment
             raise StubExists(f"there is a stub {new.stubref}", param="stubref") from error
 
-    def stub(self, stubref: str) -> Stub:
-        """Return a stub with all its stubposts.
+    def stub(self, stubref: str, *, stubposts: bool = True) -> Stub:
+        """Return a stub with all its stubposts, or without.
 
         Raises:
             StubNotFound: there is none.
         """
         with reading(self._engine) as connection:
             stub = ledger.stub(connection, stubref)
+            if not stubposts:
+                return stub
             rows = ledger.stubpost_rows(connection, stubref)
             return stub.model_copy(update={"stubposts": self._views.stubposts(connection, rows)})
 
@@ -333,11 +335,11 @@ class Service:
 
     def file_url(self, fileuuid: str) -> str:
         """Return a link to a file that anybody may follow until it expires."""
-        return self._links.url(fileuuid)
+        return self.links.url(fileuuid)
 
     def check_link(self, fileuuid: str, expires: str, signature: str) -> None:
         """Refuse, as LinkRefused, a link that is not ours, was altered or has expired."""
-        self._links.check(fileuuid, expires, signature)
+        self.links.check(fileuuid, expires, signature)
 
     def close(self) -> None:
         """Run no more tasks, and let go of the database."""
