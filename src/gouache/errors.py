@@ -10,9 +10,12 @@
     - StubpostNotFound  404
     - TaskNotFound      404
     - FileNotFound      404
+    - ModelNotFound     404
     - StubExists        409
     - TaskNotCancellable  409
     - IdempotencyKeyReused  409
+    - WebhookRefused    422
+    - WebhookNotSendable  409
     - RouteNotFound     404
     - MethodNotAllowed  405
     - BodyTooLarge      413
@@ -130,6 +133,13 @@ class FileNotFound(RequestError):
     status = 404
 
 
+class ModelNotFound(RequestError):
+    """No gateway draws with a model of this name."""
+
+    code = "model_not_found"
+    status = 404
+
+
 class StubExists(RequestError):
     """Another stub has this stubref."""
 
@@ -148,6 +158,20 @@ class IdempotencyKeyReused(RequestError):
     """The idempotency key came before with another request."""
 
     code = "idempotency_key_reused"
+    status = 409
+
+
+class WebhookRefused(RequestError):
+    """The webhook is an address that this server must not call."""
+
+    code = "webhook_refused"
+    status = 422
+
+
+class WebhookNotSendable(RequestError):
+    """The task has no webhook, or has not ended."""
+
+    code = "webhook_not_sendable"
     status = 409
 
 
@@ -296,3 +320,13 @@ class Cancelled(GouacheError):
 
     code = "cancelled"
     status = 499
+
+
+def classes_by_code() -> dict[str, type[GouacheError]]:
+    """Return every class of the tree by its code."""
+    found, left = {}, [GouacheError]
+    while left:
+        error = left.pop()
+        found[error.code] = error
+        left.extend(error.__subclasses__())
+    return found

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gouache.errors import GouacheError, RequestError, StorageError
+from gouache.errors import GouacheError, RequestError, StorageError, classes_by_code
 
 UNWELL = 3
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ def exit_code(error: GouacheError | type[GouacheError]) -> int:
 
 def exit_code_of(code: str) -> int:
     """Return the exit code of the error with this `code`, as a stored result names it."""
-    return exit_code(_classes().get(code, GouacheError))
+    return exit_code(classes_by_code().get(code, GouacheError))
 
 
 @contextmanager
@@ -79,13 +79,3 @@ def write_stdout(data: bytes) -> None:
 
 def _for_people() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def _classes() -> dict[str, type[GouacheError]]:
-    """Return every class of the tree by its code."""
-    found, left = {}, [GouacheError]
-    while left:
-        error = left.pop()
-        found[error.code] = error
-        left.extend(error.__subclasses__())
-    return found
