@@ -118,7 +118,7 @@ def findings(page):
         f"{found['impact']} {found['id']}: {node['html']} {node['failureSummary']}"
         for found in violations
         if found["impact"] in ("serious", "critical")
-        for node in found["nodes"]
+        for node in found["nodes"][:2]
     ]
 
 

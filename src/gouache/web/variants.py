@@ -23,7 +23,8 @@ from gouache.variants import Rendered, Variant, read_variant
 OF_LINKS = ("expires", "signature")
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 MAX_AT_ONCE = 2
-MAX_WAITING = 8
+MAX_WAITING = 24
+"""Four browsers that ask for six pictures each; the server has forty threads for all requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The page for people: server-rendered, live by server-sent events, whole without script."""
 
-from gouache.web.page import assets, home
+from gouache.web.page import assets, gallery, home
 
-ROUTERS = (home.router, assets.router)
+ROUTERS = (home.router, gallery.router, assets.router)
 
 __all__ = ["ROUTERS"]
