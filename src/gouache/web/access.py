@@ -21,6 +21,7 @@ from gouache.errors import (
     WrongContentType,
 )
 from gouache.settings import Settings
+from gouache.web.openai_errors import is_openai
 from gouache.web.refusals import refusal
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -54,7 +55,7 @@ class Gate:
                 self._check_length(headers)
                 receive = self._limited(receive)
         except GouacheError as error:
-            await refusal(error)(scope, receive, send)
+            await refusal(error, path=scope["path"])(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
@@ -63,10 +64,8 @@ class Gate:
         if self._key is None:
             self._check_names(headers)
             return
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(
-            given.strip().encode("latin-1"), self._key
-        ):
+        given = _given_key(scope, headers)
+        if hmac.compare_digest(given.encode("latin-1"), self._key):
             return
         if scope["path"] != OPEN_TO_ALL and not _is_link(scope):
             what = "is wrong" if given else "is missing"
@@ -110,6 +109,14 @@ def _name(host: str) -> str | None:
     """Return the name in a Host header, without its port; None where it is none."""
     found = _HOST.fullmatch(host.lower())
     return found["name"] if found else None
+
+
+def _given_key(scope: Scope, headers: Headers) -> str:
+    """Return the key that a caller sends, or ""; clients of Azure have a header of their own for it."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    return headers.get("api-key", "") if is_openai(scope["path"]) else ""
 
 
 def _is_link(scope: Scope) -> bool:

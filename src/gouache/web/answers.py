@@ -42,17 +42,23 @@ async def wait_for(
     """
     if seconds is None:
         return {}
+    await wait_or_leave(service, request, taskuuids, seconds)
+    return {"Preference-Applied": f"wait={seconds}"}
+
+
+async def wait_or_leave(
+    service: Service, request: Request, taskuuids: Sequence[str], seconds: int | None
+) -> bool:
+    """Return whether the tasks have ended, once they have, the time is over or the caller has gone."""
     waiting = asyncio.ensure_future(service.wait(taskuuids, seconds))
     leaving = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait([waiting, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            waiting.result()
+        return waiting.done() and waiting.result()
     finally:
         for task in (waiting, leaving):
             task.cancel()
         await asyncio.gather(waiting, leaving, return_exceptions=True)
-    return {"Preference-Applied": f"wait={seconds}"}
 
 
 async def _gone(request: Request) -> None:

@@ -35,6 +35,7 @@ from gouache.errors import (
     TaskNotFound,
     Unauthenticated,
 )
+from gouache.web.openai_errors import envelope, is_openai
 
 _log = logging.getLogger(__name__)
 
@@ -69,13 +70,18 @@ class ErrorBody(BaseModel):
     error: TaskError
 
 
-def refusal(error: GouacheError, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return the answer for an error, with the headers its status asks for."""
+def refusal(
+    error: GouacheError, headers: dict[str, str] | None = None, *, path: str = ""
+) -> JSONResponse:
+    """Return the answer for an error at a path, with the headers its status asks for."""
     more = dict(headers or {})
     if isinstance(error, Unauthenticated):
         more["WWW-Authenticate"] = "Bearer"
     if isinstance(error, EngineRateLimited) and error.retry_after_seconds is not None:
         more["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+    if is_openai(path):
+        body, status, theirs = envelope(error)
+        return JSONResponse(body, status, {**PRIVATE, **theirs, **more})
     return JSONResponse({"error": error.as_json()}, error.status, {**PRIVATE, **more})
 
 
@@ -118,23 +124,27 @@ def _meaning(kind: type[GouacheError]) -> str:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, GouacheError)
-    return refusal(shown(error, f"{request.method} {request.url.path}"))
+    path = request.url.path
+    return refusal(shown(error, f"{request.method} {path}"), path=path)
 
 
 async def _refuse_parameter(request: Request, error: Exception) -> Response:
     """Name the first parameter of the path, query or headers that cannot be used."""
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
-    place, *path = (str(piece) for piece in problem["loc"])
-    name = path[0] if path else place
+    place, *inside = (str(piece) for piece in problem["loc"])
+    name = inside[0] if inside else place
     if place == "path":
-        kind = NOT_FOUND[name]
-        return refusal(kind(f"{str(problem['input'])[:60]!r} is no {name}", param=name))
-    if problem["type"] == "extra_forbidden":
-        return refusal(RequestError(f"{name} is not a parameter of this address", param=name))
-    given = str(problem["input"])
-    shown = repr(given if len(given) <= 60 else given[:57] + "...")
-    return refusal(RequestError(f"{name}: {problem['msg']}; not {shown}", param=name))
+        found: GouacheError = NOT_FOUND[name](
+            f"{str(problem['input'])[:60]!r} is no {name}", param=name
+        )
+    elif problem["type"] == "extra_forbidden":
+        found = RequestError(f"{name} is not a parameter of this address", param=name)
+    else:
+        given = str(problem["input"])
+        shown = repr(given if len(given) <= 60 else given[:57] + "...")
+        found = RequestError(f"{name}: {problem['msg']}; not {shown}", param=name)
+    return refusal(found, path=request.url.path)
 
 
 def _refuse_route(routes: list[BaseRoute]) -> Callable[[Request, Exception], Response]:
@@ -145,10 +155,12 @@ def _refuse_route(routes: list[BaseRoute]) -> Callable[[Request, Exception], Res
             here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
             methods = sorted({method for route in here for method in getattr(route, "methods", ())})
             sentence = f"{request.method[:20]} cannot be used here; use {', '.join(methods)}"
-            return refusal(MethodNotAllowed(sentence), {"Allow": ", ".join(methods)})
+            allowed = {"Allow": ", ".join(methods)}
+            return refusal(MethodNotAllowed(sentence), allowed, path=request.url.path)
+        found = GouacheError(str(error.detail))
         if error.status_code == HTTPStatus.NOT_FOUND:
-            return refusal(RouteNotFound("nothing is at this address; GET /openapi.json lists all"))
-        return refusal(GouacheError(str(error.detail)))
+            found = RouteNotFound("nothing is at this address; GET /openapi.json lists all")
+        return refusal(found, path=request.url.path)
 
     return refuse
 
@@ -156,4 +168,5 @@ def _refuse_route(routes: list[BaseRoute]) -> Callable[[Request, Exception], Res
 async def _fail(request: Request, error: Exception) -> Response:
     """Answer for an exception nobody foresaw; the log gets its traceback."""
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
-    return refusal(GouacheError("something failed inside the server; its log says what"))
+    failed = GouacheError("something failed inside the server; its log says what")
+    return refusal(failed, path=request.url.path)
