@@ -42,6 +42,7 @@ LEVELS = {
     "cli": 4,
     "commands": 4,
     "commands.doctor": 4,
+    "mcp_server": 4,
     "terminal": 4,
     "web": 4,
     "intake": 3,
@@ -66,6 +67,7 @@ LEVELS = {
     "evaluator": 1,
     "expressions": 1,
     "files": 1,
+    "glances": 1,
     "handlebars": 1,
     "keys": 1,
     "ledger": 1,
@@ -85,23 +87,25 @@ LEVELS = {
     "scene": 0,
     "settings": 0,
     "tasktypes": 0,
+    "usage": 0,
 }
 """Each part's level; a part may import from the levels below its own."""
 
 SIDEWAYS = {
     "__main__": {"cli"},
     "cli": {"commands", "commands.doctor"},
-    "commands": {"terminal", "web"},
+    "commands": {"mcp_server", "terminal", "web"},
     "commands.doctor": {"commands"},
     "engines.embedded": {"engines"},
     "engines.fake": {"engines"},
     "gateways": {"engines"},
     **{part: set(PLANNER[i + 1 :]) for i, part in enumerate(PLANNER)},
     **{part: set(VARIANTS[i + 1 :]) for i, part in enumerate(VARIANTS)},
-    "contract": {"given"},
+    "contract": {"given", "usage"},
     "given": {"errors"},
     "durable": {"liveness"},
     "files": {"database", "images", "ledger"},
+    "glances": {"database"},
     "handlebars": {"paths"},
     "keys": {"database", "ledger"},
     "ledger": {"database"},
@@ -118,6 +122,7 @@ SIDEWAYS = {
     "work": {"making", "results", "stubs"},
     "settings": {"contract", "errors", "given"},
     "tasktypes": {"contract", "given", "records"},
+    "web": {"mcp_server"},
 }
 """What a part may import from its own level."""
 
@@ -153,6 +158,8 @@ HEAVY = {
     "dbos",
     "fastapi",
     "filelock",
+    "mcp",
+    "mcp_types",
     "openvino",
     "plutoprint",
     "psycopg",

@@ -28,6 +28,7 @@ from gouache.errors import (
 )
 from gouache.files import FileStore
 from gouache.gateways import Gateways
+from gouache.glances import Glances
 from gouache.intake import Intake
 from gouache.ledger import Row
 from gouache.links import Links
@@ -68,6 +69,7 @@ class Service:
         self.gateways = Gateways(settings)
         self._durable = Durable(engine)
         self._waiting = Waiting(engine)
+        self.glances = Glances(engine)
         with reading(engine) as connection:
             key = ledger.fact(connection, SIGNING_KEY).encode()
         self.links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
@@ -344,6 +346,7 @@ class Service:
     def close(self) -> None:
         """Run no more tasks, and let go of the database."""
         self.work.stop()
+        self._gateways.close()
         self._durable.close()
         self._engine.dispose()
 
