@@ -8,6 +8,7 @@ import typer
 from gouache import __version__
 from gouache.commands.doctor import doctor
 from gouache.commands.generate import generate
+from gouache.commands.mcp import mcp
 from gouache.commands.models import models
 from gouache.commands.run import run
 from gouache.commands.serving import serve, worker
@@ -29,6 +30,7 @@ app.command(no_args_is_help=True)(run)
 app.command(no_args_is_help=True)(variant)
 app.command()(serve)
 app.command()(worker)
+app.command()(mcp)
 app.command()(stubs)
 app.command()(tasks)
 app.command(no_args_is_help=True)(cancel)

@@ -17,13 +17,13 @@ import typer
 from rich.console import Console
 
 from gouache import images
+from gouache.commands.executing import started, take_over
 from gouache.commands.options import DataDir
 from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
 from gouache.commands.processes import Process, is_process, put_files, run_process, tasks_of
 from gouache.commands.stopping import stop_asked
 from gouache.contract import FIRST, LAST, Result, TaskError
 from gouache.errors import (
-    AlreadyRunning,
     FileNotFound,
     RequestError,
     StorageError,
@@ -36,8 +36,6 @@ from gouache.terminal import drawing_shown, step_of
 
 if TYPE_CHECKING:
     from gouache.service import Service
-
-TAKE_OVER_SECONDS = 2.0
 
 
 def run(
@@ -127,7 +125,7 @@ def _run(
         with stop_asked(lambda number: _set(loop, stop)):
             record = service.submit(task, key=key)
             if record.state not in ENDED:
-                here = _started(service)
+                here = started(service)
                 record = runner.run(
                     _to_its_end(service, record.taskuuid, stop, timeout=timeout, here=here)
                 )
@@ -157,7 +155,7 @@ def _run_process(
     stop = asyncio.Event()
     with open_service(settings) as service, asyncio.Runner() as runner:
         loop = runner.get_loop()
-        here = _started(service)
+        here = started(service)
 
         def to_its_end(taskuuid: str, following: Sequence[str]) -> TaskRecord:
             left = None if timeout is None else max(timeout - (time.monotonic() - begun), 0)
@@ -197,7 +195,7 @@ async def _to_its_end(
     taking_over = None
     if not here:
         console.print("Another process executes on this data folder; waiting for it.")
-        taking_over = asyncio.create_task(_take_over(service))
+        taking_over = asyncio.create_task(take_over(service))
     await asyncio.wait({showing, asked}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     if not showing.done():
         why = "asked to" if stop.is_set() else f"not done within {timeout:g} s"
@@ -210,21 +208,6 @@ async def _to_its_end(
     if taking_over:
         taking_over.cancel()
     return record
-
-
-async def _take_over(service: "Service") -> None:
-    """Make this process execute as soon as no other one does."""
-    while not await asyncio.to_thread(_started, service):
-        await asyncio.sleep(TAKE_OVER_SECONDS)
-
-
-def _started(service: "Service") -> bool:
-    """Make this process execute, or return False where another one does."""
-    try:
-        service.work.start()
-    except AlreadyRunning:
-        return False
-    return True
 
 
 async def _shown(events: AsyncIterator[Progress | TaskRecord], console: Console) -> TaskRecord:

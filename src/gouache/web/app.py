@@ -13,13 +13,13 @@ from starlette.routing import BaseRoute
 
 from gouache import __version__
 from gouache.service import Service
-from gouache.web import about, files, page, stubs, tasks
+from gouache.web import about, files, mcp, page, stubs, tasks
 from gouache.web.access import Gate
 from gouache.web.refusals import handle_errors
 from gouache.web.schema import document
 from gouache.web.variants import Shelf
 
-ROUTERS = (stubs.router, tasks.router, files.router, about.router, *page.ROUTERS)
+ROUTERS = (stubs.router, tasks.router, files.router, about.router, mcp.router, *page.ROUTERS)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -31,6 +31,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,  # FastAPI's page loads scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=mcp.mcp_served,
     )
     app.state.service = service
     app.state.shelf = Shelf()
