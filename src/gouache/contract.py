@@ -27,8 +27,10 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from gouache.addresses import WebAddress
 from gouache.given import MAX_PROBLEMS, Given, refused, resembling, shortened
 from gouache.given import read as read  # the word by which everyone else knows it
+from gouache.usage import Usage
 
 Size = Literal["1024x1024", "1024x1792", "1792x1024"]
 Quality = Literal["standard", "hd"]
@@ -184,6 +186,12 @@ class Task(Given):
         max_length=MAX_CONDITIONS,
         description="JSONata expressions; the task is skipped unless all hold.",
     )
+    webhook: WebAddress | None = Field(
+        None,
+        repr=False,  # such addresses have secrets in them
+        exclude_if=lambda webhook: webhook is None,  # idempotency keys of before stay good
+        description="Where its end is told to, by a signed message.",
+    )
 
     _whole_priority = field_validator("priority", mode="before")(_whole)
 
@@ -261,7 +269,8 @@ class ImageResponse(BaseModel):
 
     created: int = Field(description="Unix seconds.")
     model: str = Field(description="The model that drew.")
-    seed: int = Field(description="The seed it drew with.")
+    seed: int | None = Field(None, description="The seed it drew with, if it has any.")
+    usage: Usage | None = Field(None, description="What that used, where its provider tells.")
     unresolved: list[str] = Field([], description="Words of the prompt without influence.")
     data: list[ImageData] = Field(min_length=1, max_length=1, description="One picture.")
 

@@ -1,9 +1,10 @@
 """The gateways at work: a task's UUID leads to a row of the settings, and the row to an engine.
 
-An engine is opened when it is first needed, once for all gateways that draw with it, so that its
-weights are in memory once. Safe to call from any thread.
+An engine is opened when it is first needed, once for all gateways that draw with it and tell it the
+same, so that its weights are in memory once. Safe to call from any thread.
 """
 
+import json
 import threading
 from dataclasses import replace
 from uuid import UUID
@@ -17,6 +18,10 @@ NEIGHBOURS = "_neighbours"
 """The queue of the tasks that need no engine; no gateway's name begins like that."""
 
 NEIGHBOURS_ROW = Gateway(taskapigatewayuuid=UUID(int=0), concurrency=4, timeout_seconds=120)
+WEBHOOKS = "_webhooks"
+"""The queue of the messages to webhooks: slow receivers hold up nothing but each other."""
+
+WEBHOOKS_ROW = Gateway(taskapigatewayuuid=UUID(int=0), concurrency=20)
 
 
 class Gateways:
@@ -26,7 +31,7 @@ class Gateways:
         """Open nothing yet."""
         self._settings = settings
         self._rows = settings.all_gateways
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[tuple[str, str], Engine] = {}
         self._opening = threading.Lock()
 
     def find(self, uuid: UUID | str, *, inside: str = "") -> str:
@@ -68,10 +73,11 @@ class Gateways:
             EngineError: it cannot be opened.
         """
         row = self.row(name)
+        told = (row.engine, json.dumps(row.options, sort_keys=True, default=str))
         with self._opening:
-            if row.engine not in self._engines:
-                self._engines[row.engine] = self._open(name, row)
-            engine = self._engines[row.engine]
+            if told not in self._engines:
+                self._engines[told] = self._open(name, row)
+            engine = self._engines[told]
         for asked, drawn in row.models.items():
             if drawn not in engine.capabilities.models:
                 known = ", ".join(engine.capabilities.models)
@@ -111,9 +117,19 @@ class Gateways:
         drawn = self.row(name).models.get(request.model, request.model)
         return request if drawn == request.model else request.model_copy(update={"model": drawn})
 
+    def close(self) -> None:
+        """Close the engines that were opened."""
+        with self._opening:
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+
     def _open(self, name: str, row: Gateway) -> Engine:
         try:
-            return open_engine(row.engine, self._settings)
+            return open_engine(row.engine, self._settings, row.options)
+        except SettingsError as error:
+            field = f"gateways.{name}.{error.param}"
+            raise SettingsError(f"setting gateways.{name}.{error.message}", param=field) from error
         except UnknownEngine as error:
             field = "engine" if name not in self._settings.gateways else f"gateways.{name}.engine"
             raise SettingsError(f"setting {field}: {error.message}", param=field) from error

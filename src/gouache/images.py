@@ -25,6 +25,9 @@ from gouache.scene import STYLES
 
 CONTENT_TYPE = "image/png"
 EXTENSION = ".png"
+EXTENSIONS = {CONTENT_TYPE: EXTENSION, "image/jpeg": ".jpg", "image/webp": ".webp"}
+"""Of what pictures are stored as; ours are PNG, those of others are kept as they came."""
+
 MAX_FILENAME_BYTES = 200
 RECIPE_KEYWORD = "gouache"
 MAX_PREVIEW_SIDE = 128
@@ -86,7 +89,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     request: GenerateImage
-    seed: int
+    seed: int | None = None
     model: str
     revised_prompt: str
 
@@ -169,15 +172,22 @@ def default_filename(recipe: Recipe) -> str:
     return f"{uuid.uuid5(_NAMESPACE, recipe.model_dump_json())}_generate_image{EXTENSION}"
 
 
-def names(request: GenerateImage, *, uuid: str, stubref: str | None, task: str) -> tuple[str, str]:
+def names(
+    request: GenerateImage,
+    *,
+    uuid: str,
+    stubref: str | None,
+    task: str,
+    extension: str = EXTENSION,
+) -> tuple[str, str]:
     """Return the file name of a task's picture, and the name as its caller knows it.
 
     `uuid` is a version-5 UUID of the task, `task` its name on the stubpost.
     """
     if request.filename is not None:
-        return safe_filename(request.filename), request.filename
+        return safe_filename(request.filename, extension), request.filename
     name = f"{stubref}_{uuid}_{task}" if stubref else f"{uuid}_generate_image"
-    return name + EXTENSION, name + EXTENSION
+    return name + extension, name + extension
 
 
 def safe_filename(wanted: str, extension: str = EXTENSION) -> str:

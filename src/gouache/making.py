@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from gouache import files, images, ledger, neighbours, results
 from gouache.contract import FileDetails, FileObject, Result, read, read_request
 from gouache.database import reading
-from gouache.engines import OnStep
+from gouache.engines import Encoded, OnStep
 from gouache.errors import FileNotFound
 from gouache.files import FileStore
 from gouache.gateways import Gateways
@@ -116,19 +116,23 @@ class Making:
             model=drawing.model,
             revised_prompt=drawing.revised_prompt,
         )
+        encoded = drawing.encoded or Encoded(
+            images.encode_png(drawing.pixels, recipe), images.CONTENT_TYPE
+        )
         filename, originalname = images.names(
             request,
             uuid=uuid_of(row.taskuuid),
             stubref=row.stubref,
             task=row.name,
+            extension=images.EXTENSIONS[encoded.content_type],
         )
         file = FileObject(
             fileuuid=fileuuid_of(row.taskuuid),
             filename=filename,
             originalname=originalname,
-            contentType=images.CONTENT_TYPE,
+            contentType=encoded.content_type,
         )
-        stored = self._stored(row, file, images.encode_png(drawing.pixels, recipe))
+        stored = self._stored(row, file, encoded.data)
         return Made(
             result=results.drawn(
                 row, drawing, file, alt_text=images.alt_text(recipe), started=started

@@ -52,7 +52,7 @@ def _picture(row: Row) -> Picture:
         prompt=row.prompt,
         alt_text=payload["image"].get("alt_text", ""),
         model=payload["response"]["model"],
-        seed=payload["response"]["seed"],
+        seed=payload["response"].get("seed"),
         width=int(width),
         height=int(height),
     )

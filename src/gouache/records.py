@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema
 from gouache.contract import TASK_NAME, FileDetails, FileObject, Payload, Result, Task, TaskError
 from gouache.given import Given
 
+WebhookState = Literal["waiting", "queued", "delivered", "failed"]
 TaskState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 
 TASK_STATES: tuple[TaskState, ...] = get_args(TaskState)
@@ -139,6 +140,19 @@ class NewTask(Task):
     )
 
 
+class Webhook(BaseModel):
+    """Where the end of a task is told to, and what came of that."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(description="The address of the receiver.")
+    state: WebhookState = Field(description="`waiting` is for the end of the task.")
+    attempts: int = Field(0, description="How often it was tried.")
+    status: int | None = Field(None, description="The status of the last answer, if one came.")
+    error: str | None = Field(None, description="Why the last try failed, if it did.")
+    delivered: str | None = Field(None, description="When it was last delivered.")
+
+
 class TaskRecord(BaseModel):
     """A task and its fate; once it has ended, also its result."""
 
@@ -167,6 +181,7 @@ class TaskRecord(BaseModel):
     error: TaskError | None = Field(None, description="As of a result.")
     skipped: str | None = Field(None, description="As of a result.")
     warnings: list[str] = Field([], description="As of a result.")
+    webhook: Webhook | None = Field(None, description="Missing where nobody is told of its end.")
 
 
 class Stubpost(BaseModel):
@@ -210,7 +225,7 @@ class Picture(BaseModel):
     prompt: str = Field(description="What was asked for.")
     alt_text: str = Field(description="Words for those who do not see the picture.")
     model: str = Field(description="The model that drew.")
-    seed: int = Field(description="The seed it drew with.")
+    seed: int | None = Field(None, description="The seed it drew with, if it has any.")
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
 
@@ -240,6 +255,13 @@ def result(record: TaskRecord) -> Result:
     return Result.model_validate(record.model_dump(include=set(Result.model_fields)))
 
 
+def as_json(record: BaseModel) -> dict[str, Any]:
+    """Return a record as users see it: nothing of ours in it is null but an error's `param`."""
+    content = record.model_dump(mode="json", exclude_none=True)
+    _complete(content)
+    return content
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schemas of `docs/schema/` by their names."""
     models: dict[str, type[BaseModel]] = {
@@ -250,3 +272,14 @@ def schemas() -> dict[str, dict[str, Any]]:
     }
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: dialect | model.model_json_schema() for name, model in models.items()}
+
+
+def _complete(content: dict[str, Any]) -> None:
+    """Put the `param` of each task's error back where it is null; leave stubposts out of lists."""
+    if "error" in content:
+        content["error"].setdefault("param", None)
+    for item in content.get("items", ()):
+        item.pop("stubposts", None)
+    parts = (*content.get("items", ()), *content.get("stubposts", ()))
+    for part in (*parts, *content.get("tasks", {}).values()):
+        _complete(part)

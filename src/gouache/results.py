@@ -29,6 +29,7 @@ def drawn(row: Row, drawing: Drawing, file: FileObject, *, alt_text: str, starte
         created=int(time.time()),
         model=drawing.model,
         seed=drawing.seed,
+        usage=drawing.usage,
         unresolved=list(drawing.unresolved),
         data=[
             ImageData(

@@ -6,7 +6,7 @@ With an idempotency key a call happens once; a repetition gets what the first on
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,12 +18,9 @@ from gouache.contract import FileDetails, Task
 from gouache.database import SIGNING_KEY, open_database, reading, writing
 from gouache.durable import Durable
 from gouache.errors import (
-    Cancelled,
-    DatabaseUnavailable,
     FileNotFound,
     StubExists,
     StubpostNotFound,
-    TaskNotCancellable,
     TaskNotFound,
 )
 from gouache.files import FileStore
@@ -48,11 +45,11 @@ from gouache.records import (
     TaskRecord,
     TaskState,
 )
-from gouache.results import failed
 from gouache.settings import Settings
 from gouache.stubs import Stubs
 from gouache.views import Views
 from gouache.waiting import Waiting
+from gouache.webhooks import Webhooks
 from gouache.work import Work
 
 STATE_CHANGE_SECONDS = 0.3
@@ -74,6 +71,7 @@ class Service:
             key = ledger.fact(connection, SIGNING_KEY).encode()
         self.links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
         self._views = Views(self._durable, self.links)
+        self.webhooks = Webhooks(settings, engine, durable=self._durable, views=self._views)
         preparing = Preparing(
             settings, engine, gateways=self.gateways, views=self._views, links=self.links
         )
@@ -87,10 +85,18 @@ class Service:
             gateways=self.gateways,
             preparing=preparing,
             making=making,
+            webhooks=self.webhooks,
         )
-        self._intake = Intake(engine, gateways=self.gateways, stubs=self._stubs)
+        self._intake = Intake(
+            engine, gateways=self.gateways, stubs=self._stubs, webhooks=self.webhooks
+        )
         self.work = Work(
-            settings, engine, durable=self._durable, stubs=self._stubs, files=self._files
+            settings,
+            engine,
+            durable=self._durable,
+            stubs=self._stubs,
+            webhooks=self.webhooks,
+            files=self._files,
         )
 
     def create_stub(self, new: NewStub, *, key: str | None = None) -> Stub:
@@ -264,20 +270,7 @@ class Service:
             TaskNotFound: there is none.
             TaskNotCancellable: it has ended.
         """
-        with writing(self._engine) as connection:
-            row = ledger.task_row(connection, taskuuid)
-            if row is None:
-                raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
-            started = self._durable.running([(taskuuid, row.attempts)]).get(taskuuid)
-            result = failed(row, Cancelled("the task was cancelled"), started=started)
-            if not self._stubs.end(connection, row, "cancelled", result, started=started):
-                message = f"the task {taskuuid} has ended already: {row.state}"
-                raise TaskNotCancellable(message, param="taskuuid")
-            ended = ledger.task_row(connection, taskuuid)
-        assert ended is not None  # just updated
-        with suppress(DatabaseUnavailable):  # what runs finds at its end that it came too late
-            self._durable.cancel(taskuuid, ended.attempts)
-        return self._views.tasks([ended])[0]
+        return self._views.tasks([self._stubs.cancel(taskuuid)])[0]
 
     async def wait(self, taskuuids: Sequence[str], seconds: float | None = None) -> bool:
         """Return whether all the tasks have ended, as soon as they have or `seconds` are over."""
@@ -346,7 +339,7 @@ class Service:
     def close(self) -> None:
         """Run no more tasks, and let go of the database."""
         self.work.stop()
-        self._gateways.close()
+        self.gateways.close()
         self._durable.close()
         self._engine.dispose()
 

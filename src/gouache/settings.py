@@ -35,6 +35,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from gouache import signatures
+from gouache.addresses import is_written_private, web_address
 from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME
 from gouache.errors import SettingsError
 from gouache.given import problems, refused, resembling
@@ -61,6 +63,18 @@ def _as_key(key: SecretStr | None) -> SecretStr | None:
     return key
 
 
+def _as_webhook(url: str) -> str:
+    """Refuse what is neither empty nor the address of a receiver."""
+    return url and web_address(url)
+
+
+def _as_secret(secret: SecretStr | None) -> SecretStr | None:
+    """Refuse what no webhook can be signed with."""
+    if secret is not None:
+        signatures.key_of(secret.get_secret_value())
+    return secret
+
+
 def _default_cache_dir() -> Path:
     return user_cache_path("gouache")
 
@@ -79,6 +93,7 @@ class Gateway(BaseModel):
     models: dict[str, str] = Field(
         {}, description="Names tasks may ask for, each with the engine's model for it."
     )
+    options: dict[str, Any] = Field({}, description="What the engine is told; see each engine.")
     concurrency: int = Field(1, ge=1, le=1000, description="Tasks at once in one worker.")
     total_concurrency: int | None = Field(
         None, ge=1, description="Tasks at once in all workers together."
@@ -184,6 +199,20 @@ class Settings(BaseSettings):
         examples=["REWRITER_KEY"],
         description="The variable that holds the rewriter's key, if it wants one.",
     )
+    webhook_url: Annotated[str, AfterValidator(_as_webhook)] = Field(
+        "",
+        repr=False,
+        examples=["https://example.org/pictures"],
+        description="Where the end of each task is told to that names no webhook of its own.",
+    )
+    webhook_secret: Annotated[SecretStr | None, AfterValidator(_as_secret)] = Field(
+        None,
+        repr=False,
+        description="What webhooks are signed with, `whsec_...`; without it, one is made.",
+    )
+    webhook_private_networks: bool = Field(
+        False, description="Whether webhooks may lead to this machine and private networks."
+    )
     gateways: dict[GatewayName, Gateway] = Field({}, description="The gateways, by name.")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -196,6 +225,13 @@ class Settings(BaseSettings):
             if other != name:
                 sentence = f"must differ; {other} and {name} have the same taskapigatewayuuid"
                 raise refused(type(self), "gateways", sentence)
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_may_be_called(self) -> "Settings":
+        if is_written_private(self.webhook_url) and not self.webhook_private_networks:
+            sentence = "must not lead to a private network, unless webhook_private_networks is true"
+            raise refused(type(self), "webhook_url", sentence)
         return self
 
     @property
@@ -282,6 +318,8 @@ def shown_settings(settings: Settings) -> dict[str, str]:
     return values | {
         "database_url": re.sub(r"(://[^:/?#]*:).*@", r"\1***@", settings.database_url),
         "api_key": "(set)" if settings.api_key else "(none)",
+        "webhook_url": "(set)" if settings.webhook_url else "(none)",
+        "webhook_secret": "(set)" if settings.webhook_secret else "(made)",
         "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
         "gateways": ", ".join(settings.all_gateways),
     }

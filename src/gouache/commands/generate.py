@@ -122,7 +122,11 @@ def _draw(
         model=drawing.model,
         revised_prompt=drawing.revised_prompt,
     )
-    png = images.encode_png(drawing.pixels, recipe)
+    png = (
+        drawing.encoded.data
+        if drawing.encoded and drawing.encoded.content_type == images.CONTENT_TYPE
+        else images.encode_png(drawing.pixels, recipe)
+    )
     if output == Path("-"):
         path = output
         write_stdout(png)
@@ -173,8 +177,9 @@ def _report(picture: _Picture, *, as_json: bool) -> None:
     for warning in picture.warnings:
         say_warning(warning)
     console.print(
-        f"{request.size}, {request.quality}, {drawing.model}, "
-        f"seed {drawing.seed}, {picture.seconds:.1f} s"
+        f"{request.size}, {request.quality}, {drawing.model}"
+        + ("" if drawing.seed is None else f", seed {drawing.seed}")
+        + f", {picture.seconds:.1f} s"
     )
     if not picture.to_stdout:
         typer.echo(str(picture.path))

@@ -1,24 +1,35 @@
 """The plugin seam: an engine turns one request into pixels.
 
 An engine is whatever an entry point of the group `gouache.engines` names: a callable that takes the
-`Settings` and returns an object with the two members of `Engine`. Opening is cheap; weights load
-with the first picture. Pixels are (H, W, 3) uint8 sRGB arrays of the size asked for.
+`Settings` and the options of a gateway's row, and returns an object with the members of `Engine`.
+Opening is cheap; weights load with the first picture. Pixels are (H, W, 3) uint8 sRGB arrays of the size asked for.
 """
 
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, cast
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from gouache.contract import MAX_SEED, QUALITIES, SIZES, GenerateImage
-from gouache.errors import EngineError, UnknownEngine, UnsupportedByEngine
+from gouache.errors import (
+    EngineError,
+    RequestError,
+    SettingsError,
+    UnknownEngine,
+    UnsupportedByEngine,
+)
+from gouache.given import Given, read
 from gouache.settings import Settings
+from gouache.usage import Usage
 
 Pixels = NDArray[np.uint8]
+Options = TypeVar("Options", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +60,30 @@ OnStep = Callable[[Step], None]
 """Called after each step; may raise `Cancelled`, which stops the engine and reaches its caller."""
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A picture as a file of one of `images.EXTENSIONS`, which is to be kept byte for byte."""
+
+    data: bytes
+    content_type: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
     """What an engine hands back.
 
-    `revised_prompt` is what the model was really given, `unresolved` the words of the prompt that
-    had no influence on the picture, `warnings` sentences for the user.
+    `seed` is None where the model takes none. `revised_prompt` is what the model was really given,
+    `unresolved` the words of the prompt that had no influence on the picture, `warnings` sentences
+    for the user. `encoded` is the file that came from elsewhere, if it holds just these pixels: it
+    may say by a signature who drew it.
     """
 
     pixels: Pixels
     model: str
-    seed: int
+    seed: int | None
     revised_prompt: str
+    encoded: Encoded | None = None
+    usage: Usage | None = None
     unresolved: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -80,6 +103,15 @@ class Engine(Protocol):
             EngineError: it failed.
             Cancelled: `on_step` raised it.
         """
+
+    def close(self) -> None:
+        """Let go of memory and connections; it draws no more."""
+
+
+class NoOptions(Given):
+    """The options of an engine that has none."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def check_supported(request: GenerateImage, capabilities: Capabilities) -> None:
@@ -120,11 +152,26 @@ def engine_names() -> list[str]:
     return sorted(_entry_points())
 
 
-def open_engine(name: str, settings: Settings) -> Engine:
-    """Open the installed engine of this name.
+def read_options(model: type[Options], options: Mapping[str, Any]) -> Options:
+    """Return what a gateway's row tells its engine, as the engine's model of it.
+
+    Raises:
+        SettingsError: an option is unknown or has a bad value; `param` is "options.<name>".
+    """
+    try:
+        return read(model, options, inside="options")
+    except RequestError as error:
+        raise SettingsError(error.message, param=error.param) from error
+
+
+def open_engine(
+    name: str, settings: Settings, options: Mapping[str, Any] = MappingProxyType({})
+) -> Engine:
+    """Open the installed engine of this name, with the options of a gateway's row.
 
     Raises:
         UnknownEngine: none has this name; the message lists those there are.
+        SettingsError: an option is unknown or has a bad value.
         EngineError: it cannot be opened.
     """
     installed = _entry_points()
@@ -132,10 +179,10 @@ def open_engine(name: str, settings: Settings) -> Engine:
         known = ", ".join(sorted(installed))
         raise UnknownEngine(f"no engine is named {name!r}; use one of {known}", param="engine")
     try:
-        make = cast(Callable[[Settings], Engine], installed[name].load())
+        make = cast(Callable[[Settings, Mapping[str, Any]], Engine], installed[name].load())
     except (ImportError, AttributeError) as error:
         raise EngineError(f"the engine {name!r} cannot be loaded: {error}") from error
-    return make(settings)
+    return make(settings, options)
 
 
 def _entry_points() -> dict[str, EntryPoint]:

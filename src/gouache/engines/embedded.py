@@ -4,10 +4,13 @@ The weights are part of the package. They are read with the first picture, and c
 """
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +20,13 @@ from gouache.diffusion.pipeline import Pipeline
 from gouache.engines import (
     Capabilities,
     Drawing,
+    NoOptions,
     OnStep,
     Pixels,
     Step,
     check_supported,
     choose_seed,
+    read_options,
 )
 from gouache.lettering import letter
 from gouache.prompts import Revision, revise
@@ -48,8 +53,15 @@ class _Loaded:
 class EmbeddedEngine:
     """Draws with the model that the package ships; no network, no other program."""
 
-    def __init__(self, settings: Settings, *, weights: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        weights: Path | None = None,
+    ) -> None:
         """Remember the settings; `weights` is another folder of weights than the package's."""
+        read_options(NoOptions, options)
         self.capabilities = Capabilities(
             models={"dall-e-3": MODEL, MODEL: MODEL}, styles=tuple(STYLES)
         )

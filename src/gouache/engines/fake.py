@@ -15,7 +15,9 @@ import hashlib
 import os
 import signal
 import time
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +26,13 @@ from gouache.contract import GenerateImage
 from gouache.engines import (
     Capabilities,
     Drawing,
+    NoOptions,
     OnStep,
     Pixels,
     Step,
     check_supported,
     choose_seed,
+    read_options,
 )
 from gouache.errors import ContentRefused, EngineRateLimited, EngineUnavailable
 from gouache.settings import Settings
@@ -56,8 +60,11 @@ class FakeEngine:
 
     _tried: ClassVar[set[tuple[str, str, int | None]]] = set()
 
-    def __init__(self, settings: Settings) -> None:
-        """Need nothing from the settings."""
+    def __init__(
+        self, settings: Settings, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Need nothing from the settings, and take no options."""
+        read_options(NoOptions, options)
         self.capabilities = Capabilities(
             models={"dall-e-3": MODEL, **{model: model for model in (MODEL, *REHEARSALS)}},
             styles=("flat", "cartoon"),
@@ -96,6 +103,9 @@ class FakeEngine:
             unresolved=tuple(dict.fromkeys(request.prompt.split())),
             warnings=("the fake engine draws a pattern, not what the prompt says",),
         )
+
+    def close(self) -> None:
+        """Hold nothing."""
 
     def _rehearse(self, request: GenerateImage) -> None:
         """Fail as the model is meant to."""
