@@ -26,9 +26,10 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry as PoolEntry
 
+from gouache import signatures
 from gouache.errors import DatabaseUnavailable, StorageError
 
-VERSION = "0002"
+VERSION = "0003"
 """The newest migration, in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -38,6 +39,9 @@ SAFE_WAL = (3, 51, 3)
 
 SIGNING_KEY = "signing_key"
 """The fact that links to files are signed with."""
+
+WEBHOOK_SECRET = "webhook_secret"
+"""The fact that webhooks are signed with, unless a setting gives another."""
 
 BUSY_SECONDS = 30
 LOCK_SECONDS = 0.1
@@ -106,7 +110,20 @@ tasks = _table(
     sa.Column("result", sa.JSON),
     sa.Column("conditions", sa.JSON(none_as_null=True)),
     sa.Column("resolved", sa.JSON(none_as_null=True)),  # the params with everything put in
+    sa.Column("webhook", sa.String),
 )
+
+deliveries = _table(
+    "deliveries",
+    sa.Column("taskuuid", sa.ForeignKey("tasks.taskuuid"), nullable=False, unique=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("attempts_before", sa.Integer, nullable=False),  # it was last queued by hand
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.String),
+    sa.Column("delivered", sa.BigInteger),
+)
+"""The messages to the webhooks of ended tasks; a task that has not ended has none."""
 
 files = _table(
     "files",
@@ -136,7 +153,7 @@ facts = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("value", sa.String, nullable=False),
 )
-"""What the programs on one database share: the signing key, the version of DBOS's tables."""
+"""What the programs on one database share: the keys to sign with, the version of DBOS's tables."""
 
 
 def open_database(url: str) -> sa.Engine:
@@ -278,10 +295,9 @@ def _migrate(engine: sa.Engine) -> None:
             connection.execute(facts.delete().where(facts.c.name == "dbos"))
             connection.execute(facts.insert().values(name="dbos", value=dbos_version))
             known = connection.scalars(sa.select(facts.c.name)).all()
-            if SIGNING_KEY not in known:
-                connection.execute(
-                    facts.insert().values(name=SIGNING_KEY, value=secrets.token_hex(32))
-                )
+            made = {SIGNING_KEY: secrets.token_hex(32), WEBHOOK_SECRET: signatures.new_secret()}
+            for name in made.keys() - set(known):
+                connection.execute(facts.insert().values(name=name, value=made[name]))
 
 
 def _is_current(engine: sa.Engine, dbos_version: str) -> bool:

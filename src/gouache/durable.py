@@ -4,7 +4,8 @@ One try of a task is one workflow of DBOS, on the queue of the task's gateway; i
 `{task}.{attempt}`, so it exists once. It is queued inside the transaction of the caller that also
 writes our rows: accepted and queued are the same fact. A try that dies with its worker is begun
 again under the same id; one that fails is followed by the next try, queued by whoever wrote down the
-failure. Only this module and `liveness` know of DBOS.
+failure. So is one try to deliver the message about an ended task, on a queue of its own. Only this
+module and `liveness` know of DBOS.
 
 The ten rules that this keeps, each with what was measured: `docs/durability.md`.
 """
@@ -36,12 +37,15 @@ VERSION = "1"
 """Raised on purpose only: tries queued under another version are never begun (rule 2)."""
 
 WORKFLOW = "try"
+DELIVERY = "delivery"
 STREAM = "progress"
 STRAY_SECONDS = 10.0
 POLL_SECONDS = 0.2  # DBOS's default of 1 s is the larger part of a short task
 MAX_RECOVERIES = 5
 FORGET_AT_ONCE = 1000
 
+BOTH = (WORKFLOW, DELIVERY)
+GIVEN_UP = ["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"]
 CANCELLED = (
     dbos_errors.DBOSAwaitedWorkflowCancelledError,
     dbos_errors.DBOSWorkflowCancelledError,
@@ -52,6 +56,11 @@ OnProgress = Callable[[Progress], None]
 
 Run = Callable[[str, int, OnProgress], Awaitable[None]]
 """Runs one try of a task to its end and writes down what came of it; raises nothing but bugs."""
+
+Deliver = Callable[[str, int], Awaitable[None]]
+"""Tries once to deliver the message about a task and writes down what came of it."""
+
+Workflow = Callable[[str, int], Coroutine[Any, Any, None]]
 
 _log = logging.getLogger(__name__)
 
@@ -89,12 +98,33 @@ class Durable:
             "workflow_name": WORKFLOW,
             "queue_name": gateway,
             "workflow_id": workflow_id(taskuuid, attempt),
-            "app_version": VERSION,
             "priority": priority,
         }
-        if delay_seconds:
-            options["delay_seconds"] = delay_seconds
-        self._client.enqueue_in_transaction(connection, options, taskuuid, attempt)
+        self._queue(connection, options, delay_seconds, taskuuid, attempt)
+
+    def submit_delivery(
+        self,
+        connection: sa.Connection,
+        taskuuid: str,
+        *,
+        attempt: int,
+        queue: str,
+        priority: int,
+        delay_seconds: float = 0,
+    ) -> None:
+        """Queue a try to deliver the message about a task, as `submit` does a try of the task."""
+        options: EnqueueOptions = {
+            "workflow_name": DELIVERY,
+            "queue_name": queue,
+            "workflow_id": delivery_id(taskuuid, attempt),
+            "priority": priority,
+        }
+        self._queue(connection, options, delay_seconds, taskuuid, attempt)
+
+    def hurry_delivery(self, taskuuid: str, attempt: int) -> None:
+        """Let a try to deliver begin now that was to wait; one that does not wait goes on."""
+        with database_errors():
+            self._client.set_workflow_delay(delivery_id(taskuuid, attempt), delay_seconds=0)
 
     def cancel(self, taskuuid: str, attempt: int) -> None:
         """Keep a try from beginning, or stop it within a second."""
@@ -109,13 +139,18 @@ class Durable:
         ids = None if tries is None else [workflow_id(*one) for one in tries]
         if ids == []:
             return {}
-        found = self._tries(workflow_ids=ids, status="PENDING")
+        found = self._workflows(WORKFLOW, workflow_ids=ids, status="PENDING")
         return {try_of(known.workflow_id)[0]: known.dequeued_at or 0 for known in found}
 
     def given_up(self) -> dict[tuple[str, int], str]:
         """Return the tries that DBOS ended by itself, as task and attempt, and its word for how."""
-        found = self._tries(status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"])
+        found = self._workflows(WORKFLOW, status=GIVEN_UP)
         return {try_of(known.workflow_id): known.status for known in found}
+
+    def given_up_deliveries(self) -> list[tuple[str, int]]:
+        """Return the tries to deliver that DBOS ended by itself, as task and attempt."""
+        found = self._workflows(DELIVERY, status=GIVEN_UP)
+        return [delivery_of(known.workflow_id) for known in found]
 
     def queue_strays(self) -> None:
         """Queue again what this process has claimed for a while and does not run.
@@ -123,7 +158,7 @@ class Durable:
         The answer to a claim can be lost with the connection; nobody else would look for it, because
         this worker lives.
         """
-        claimed = self._tries(status="PENDING", executor_id=self._executor)
+        claimed = self._workflows(*BOTH, status="PENDING", executor_id=self._executor)
         strays = {known.workflow_id: known.queue_name for known in claimed}
         moment = time.monotonic()
         self._strays = {
@@ -146,8 +181,9 @@ class Durable:
     def forget(self, seconds: float) -> int:
         """Delete DBOS's records of tries that ended longer ago; return how many."""
         before = datetime.fromtimestamp(time.time() - seconds, UTC).isoformat()
-        found = self._tries(
-            status=["SUCCESS", "CANCELLED", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+        found = self._workflows(
+            *BOTH,
+            status=["SUCCESS", "CANCELLED", *GIVEN_UP],
             completed_before=before,
             limit=FORGET_AT_ONCE,
         )
@@ -157,8 +193,10 @@ class Durable:
                 self._client.delete_workflows(ids)
         return len(ids)
 
-    def start(self, run: Run, gateways: Mapping[str, Gateway], listen: Sequence[str]) -> None:
-        """Make this process run the tries of the gateways in `listen`; `gateways` are all there are.
+    def start(
+        self, run: Run, deliver: Deliver, gateways: Mapping[str, Gateway], listen: Sequence[str]
+    ) -> None:
+        """Make this process run the tries of the queues in `listen`; `gateways` are all there are.
 
         On SQLite no other process may have started: whoever opens the database sees to that.
         """
@@ -177,8 +215,8 @@ class Durable:
                 "run_migrations": False,
             }
         )
-        one_try = DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MAX_RECOVERIES)
-        one_try(self._workflow(run))
+        for name, workflow in ((WORKFLOW, self._try(run)), (DELIVERY, self._delivery(deliver))):
+            DBOS.workflow(name=name, max_recovery_attempts=MAX_RECOVERIES)(workflow)
         DBOS.listen_queues(list(listen))
         self._register(gateways)
         if not embedded:  # the lock is taken before any work is claimed in this name
@@ -205,17 +243,31 @@ class Durable:
         """Let go of the database."""
         self._client.destroy()
 
+    def _queue(
+        self,
+        connection: sa.Connection,
+        options: EnqueueOptions,
+        delay_seconds: float,
+        taskuuid: str,
+        attempt: int,
+    ) -> None:
+        options["app_version"] = VERSION
+        if delay_seconds:
+            options["delay_seconds"] = delay_seconds
+        self._client.enqueue_in_transaction(connection, options, taskuuid, attempt)
+
     def _is_busy(self) -> bool:
         """Whether this process has tries to end; also False where the database is away."""
         try:
-            return bool(self._tries(status="PENDING", executor_id=self._executor, limit=1))
+            mine = {"status": "PENDING", "executor_id": self._executor}
+            return bool(self._workflows(*BOTH, **mine, limit=1))
         except DatabaseUnavailable:
             return False
 
-    def _tries(self, **chosen: Any) -> list[WorkflowStatus]:
+    def _workflows(self, *names: str, **chosen: Any) -> list[WorkflowStatus]:
         with database_errors():
             return self._client.list_workflows(
-                name=WORKFLOW, load_input=False, load_output=False, **chosen
+                name=list(names), load_input=False, load_output=False, **chosen
             )
 
     def _register(self, gateways: Mapping[str, Gateway]) -> None:
@@ -234,13 +286,10 @@ class Durable:
                 on_conflict="always_update",
             )
 
-    def _workflow(self, run: Run) -> Callable[[str, int], Coroutine[Any, Any, None]]:
-        """Return the workflow of one try: a step that is interrupted when the try is cancelled."""
+    def _try(self, run: Run) -> Workflow:
+        """Return the workflow of one try of a task."""
 
         async def one_try(taskuuid: str, attempt: int) -> None:
-            if self._liveness:
-                self._liveness.loop = asyncio.get_running_loop()
-
             async def step() -> None:
                 await run(taskuuid, attempt, on_progress)
 
@@ -250,14 +299,30 @@ class Durable:
                 except Exception as error:  # the drawing goes on, whether or not it can be watched
                     _log.warning("progress is lost: %s", str(error).partition("\n")[0])
 
-            name = workflow_id(taskuuid, attempt)
-            self._begun[name] += 1
-            try:
-                await DBOS.run_step_async({"name": "run", "preemptible": True}, step)
-            finally:
-                self._begun -= Counter([name])
+            await self._begin(workflow_id(taskuuid, attempt), step)
 
         return one_try
+
+    def _delivery(self, deliver: Deliver) -> Workflow:
+        """Return the workflow of one try to deliver the message about a task."""
+
+        async def one_delivery(taskuuid: str, attempt: int) -> None:
+            async def step() -> None:
+                await deliver(taskuuid, attempt)
+
+            await self._begin(delivery_id(taskuuid, attempt), step)
+
+        return one_delivery
+
+    async def _begin(self, name: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the one step of a workflow, which is interrupted when the workflow is cancelled."""
+        if self._liveness:
+            self._liveness.loop = asyncio.get_running_loop()
+        self._begun[name] += 1
+        try:
+            await DBOS.run_step_async({"name": "run", "preemptible": True}, step)
+        finally:
+            self._begun -= Counter([name])
 
 
 def workflow_id(taskuuid: str, attempt: int) -> str:
@@ -269,6 +334,17 @@ def try_of(workflow: str) -> tuple[str, int]:
     """Return the task and the attempt of the try that has this id."""
     task, _, attempt = workflow.rpartition(".")
     return task, int(attempt)
+
+
+def delivery_id(taskuuid: str, attempt: int) -> str:
+    """Return the id of a try to deliver the message about a task."""
+    return f"{taskuuid}.webhook.{attempt}"
+
+
+def delivery_of(workflow: str) -> tuple[str, int]:
+    """Return the task and the attempt of the try to deliver that has this id."""
+    name, attempt = try_of(workflow)
+    return name.removesuffix(".webhook"), attempt
 
 
 def _is_news(record: logging.LogRecord) -> bool:

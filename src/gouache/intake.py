@@ -25,6 +25,7 @@ from gouache.records import Attachment, NewStub, NewStubpost
 from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
 from gouache.tasktypes import PARAMS
+from gouache.webhooks import Webhooks
 
 _A_FILE = str(uuid.UUID(int=0))
 STAND_INS: dict[str, Any] = {
@@ -43,11 +44,14 @@ Checked = TypeVar("Checked")
 class Intake:
     """Checks what is handed in, and writes it down."""
 
-    def __init__(self, engine: sa.Engine, *, gateways: Gateways, stubs: Stubs) -> None:
+    def __init__(
+        self, engine: sa.Engine, *, gateways: Gateways, stubs: Stubs, webhooks: Webhooks
+    ) -> None:
         """Take in nothing yet."""
         self._engine = engine
         self._gateways = gateways
         self._stubs = stubs
+        self._webhooks = webhooks
 
     def once(
         self,
@@ -101,9 +105,11 @@ class Intake:
             RequestError: the request is wrong; `param` leads to the field, after `inside`.
             GatewayNotFound: no gateway has the UUID.
             UnsupportedByEngine: the gateway cannot do what a field asks for.
+            WebhookRefused: the webhook must not be called.
         """
         path = f"{inside}.params" if inside else "params"
         check_templates(task.params, inside=path)
+        self._webhooks.check(task, inside=inside)
         check_conditions(task.conditions, inside=f"{inside}.conditions" if inside else "conditions")
         request = read(PARAMS[task.tasktype], _certain(task.params), inside=path)
         if isinstance(request, GenerateImage):
@@ -200,6 +206,7 @@ class Intake:
             seed=seed,
             priority=task.priority,
             state="waiting" if waiting else "queued",
+            webhook=self._webhooks.wanted(task),
         )
         if not waiting:
             self._stubs.queue(connection, row)
@@ -213,7 +220,7 @@ class Intake:
         """
         left_out = ("seed", "seed_from") if new_seed else ()
         params = {name: value for name, value in used_params(row).items() if name not in left_out}
-        values = {name: getattr(row, name) for name in ("tasktype", "name", "priority")}
+        values = {name: getattr(row, name) for name in ("tasktype", "name", "priority", "webhook")}
         task = read(Task, values | {"taskapigatewayuuid": row.taskapigatewayuuid, "params": params})
         stubpostuuid = None
         if row.stubref is not None:

@@ -14,15 +14,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from gouache.contract import FileObject, Result
-from gouache.database import facts, stubposts, stubs, tasks
+from gouache.database import deliveries, facts, stubposts, stubs, tasks
 from gouache.errors import RequestError, StubNotFound
-from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, result
+from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, Webhook, result
 
 Row = sa.Row[Any]
 
 # What every task needs is put together once: to build a statement costs as much as to run it.
 _INSERT_TASK = tasks.insert().returning(tasks)
-_TASK = sa.select(tasks).where(tasks.c.taskuuid == sa.bindparam("uuid"))
+_DELIVERY = [
+    column.label(f"delivery_{column.name}")
+    for column in deliveries.columns
+    if column.name not in ("number", "taskuuid")
+]
+_TASKS = sa.select(tasks, *_DELIVERY).select_from(tasks.outerjoin(deliveries))
+_TASK = _TASKS.where(tasks.c.taskuuid == sa.bindparam("uuid"))
 _END_TASK = (
     tasks.update()
     .where(tasks.c.taskuuid == sa.bindparam("uuid"), tasks.c.state.not_in(ENDED))
@@ -209,7 +215,7 @@ def task_rows(
     taskuuids: Sequence[str] | None = None,
 ) -> Sequence[Row]:
     """Return the rows of all tasks of some stubposts, or of some tasks, oldest first."""
-    query = sa.select(tasks)
+    query = _TASKS
     if stubposts_of is not None:
         query = query.where(tasks.c.stubpostuuid.in_(stubposts_of))
     if taskuuids is not None:
@@ -247,7 +253,7 @@ def task_row_page(
     The tables do not know which of the queued tasks are running: that would be wrong as soon as
     their worker dies.
     """
-    query = sa.select(tasks)
+    query = _TASKS
     if state in ("queued", "running"):
         chosen = tasks.c.taskuuid.in_(running)
         query = query.where(
@@ -277,8 +283,18 @@ def task_record(row: Row, *, started: int | None = None) -> TaskRecord:
         "created": as_text(row.created),
         "started": as_text(begun) if begun else None,
         "ended": as_text(row.ended) if row.ended else None,
+        "webhook": _webhook(row) if row.webhook else None,
     }
     return TaskRecord.model_validate(values | (row.result or {}))
+
+
+def _webhook(row: Row) -> Webhook:
+    """Return what came of the message about a task; a row that was just written has none yet."""
+    columns = {f"delivery_{name}": name for name in Webhook.model_fields}
+    known = {columns[n]: v for n, v in row._mapping.items() if n in columns and v is not None}
+    if "delivered" in known:
+        known["delivered"] = as_text(known["delivered"])
+    return Webhook(**{"url": row.webhook, "state": "waiting"} | known)
 
 
 def end_task(

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -26,6 +27,8 @@ from gouache.errors import (
     EngineRateLimited,
     EngineTimedOut,
     GouacheError,
+    TaskNotCancellable,
+    TaskNotFound,
 )
 from gouache.gateways import Gateways
 from gouache.ledger import Row
@@ -34,6 +37,7 @@ from gouache.neighbours import merged, with_attached
 from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
 from gouache.settings import Settings
+from gouache.webhooks import Webhooks
 
 PROGRESS_SECONDS = 0.15
 LONGEST_RETRY_SECONDS = 60.0
@@ -56,6 +60,7 @@ class Stubs:
         gateways: Gateways,
         preparing: Preparing,
         making: Making,
+        webhooks: Webhooks,
     ) -> None:
         """Keep what a task needs on its way."""
         self._settings = settings
@@ -64,6 +69,7 @@ class Stubs:
         self._gateways = gateways
         self._preparing = preparing
         self._making = making
+        self._webhooks = webhooks
 
     async def run(self, taskuuid: str, attempt: int, on_progress: OnProgress) -> None:
         """Run one try of a task and write down what came of it."""
@@ -106,6 +112,7 @@ class Stubs:
             ledger.lock_stub(connection, row.stubref)
         if not ledger.end_task(connection, row.taskuuid, state, result, started=started):
             return False
+        self._webhooks.queue(connection, row)
         if made is not None:
             self._keep(connection, row, made)
         if row.stubpostuuid is not None:
@@ -113,6 +120,28 @@ class Stubs:
             if following is not None:
                 self.queue(connection, following)
         return True
+
+    def cancel(self, taskuuid: str) -> Row:
+        """End a task that has not ended, and stop it where it runs; return its row.
+
+        Raises:
+            TaskNotFound: there is none.
+            TaskNotCancellable: it has ended.
+        """
+        with writing(self._engine) as connection:
+            row = ledger.task_row(connection, taskuuid)
+            if row is None:
+                raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
+            started = self._durable.running([(taskuuid, row.attempts)]).get(taskuuid)
+            result = results.failed(row, Cancelled("the task was cancelled"), started=started)
+            if not self.end(connection, row, "cancelled", result, started=started):
+                message = f"the task {taskuuid} has ended already: {row.state}"
+                raise TaskNotCancellable(message, param="taskuuid")
+            ended = ledger.task_row(connection, taskuuid)
+        assert ended is not None  # just updated
+        with suppress(DatabaseUnavailable):  # what runs finds at its end that it came too late
+            self._durable.cancel(taskuuid, ended.attempts)
+        return ended
 
     def queue(self, connection: sa.Connection, row: Row, *, delay_seconds: float = 0) -> None:
         """Queue the current try of a task within the caller's transaction."""

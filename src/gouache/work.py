@@ -17,11 +17,12 @@ from gouache.database import reading, writing
 from gouache.durable import Durable
 from gouache.errors import AlreadyRunning, DatabaseUnavailable, SettingsError, TaskGaveUp
 from gouache.files import FileStore
-from gouache.gateways import NEIGHBOURS, NEIGHBOURS_ROW
+from gouache.gateways import NEIGHBOURS, NEIGHBOURS_ROW, WEBHOOKS, WEBHOOKS_ROW
 from gouache.liveness import workers
 from gouache.making import fileuuid_of
 from gouache.settings import Settings
 from gouache.stubs import Stubs
+from gouache.webhooks import Webhooks
 
 SETTLE_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
@@ -42,6 +43,7 @@ class Work:
         *,
         durable: Durable,
         stubs: Stubs,
+        webhooks: Webhooks,
         files: FileStore,
     ) -> None:
         """Run nothing yet."""
@@ -49,6 +51,7 @@ class Work:
         self._engine = engine
         self._durable = durable
         self._stubs = stubs
+        self._webhooks = webhooks
         self._files = files
         self._lock = self._new_lock()
         self._stopping = threading.Event()
@@ -69,8 +72,8 @@ class Work:
                 raise SettingsError(
                     f"no gateway is named {name!r}; use one of {known}", param="gateway"
                 )
-        rows = rows | {NEIGHBOURS: NEIGHBOURS_ROW}
-        listen.append(NEIGHBOURS)
+        rows = rows | {NEIGHBOURS: NEIGHBOURS_ROW, WEBHOOKS: WEBHOOKS_ROW}
+        listen += [NEIGHBOURS, WEBHOOKS]
         if self._engine.dialect.name == "sqlite":
             try:
                 self._lock.acquire(blocking=False)
@@ -80,7 +83,7 @@ class Work:
                     "a PostgreSQL database to run several"
                 ) from error
         try:
-            self._durable.start(self._stubs.run, rows, listen)
+            self._durable.start(self._stubs.run, self._webhooks.deliver, rows, listen)
         except BaseException:
             self._lock.release()
             raise
@@ -147,7 +150,7 @@ class Work:
         return found
 
     def settle(self) -> None:
-        """End the tries that DBOS ended by itself, unless their tasks have gone on.
+        """End the tries of tasks that DBOS ended by itself, unless the tasks have gone on.
 
         One that ended its worker again and again fails its task; where the database failed under the
         try, the next try follows.
@@ -195,6 +198,7 @@ class Work:
             try:
                 self._durable.queue_strays()
                 self.settle()
+                self._webhooks.settle()
                 if elapsed >= TIDY_SECONDS:
                     elapsed = 0
                     self.tidy()

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
+from gouache.records import as_json as as_json  # the word by which the routes know it
 from gouache.service import Service
 from gouache.web.refusals import PRIVATE
 
@@ -18,13 +18,6 @@ def answer(
 ) -> JSONResponse:
     """Return the answer that shows a record."""
     return JSONResponse(as_json(record), status, {**PRIVATE, **(headers or {})})
-
-
-def as_json(record: BaseModel) -> dict[str, Any]:
-    """Return a record as users see it: nothing of ours in it is null but an error's `param`."""
-    content = record.model_dump(mode="json", exclude_none=True)
-    _complete(content)
-    return content
 
 
 def location(service: Service, *pieces: str) -> dict[str, str]:
@@ -64,14 +57,3 @@ async def wait_or_leave(
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _complete(content: dict[str, Any]) -> None:
-    """Put the `param` of each task's error back where it is null; leave stubposts out of lists."""
-    if "error" in content:
-        content["error"].setdefault("param", None)
-    for item in content.get("items", ()):
-        item.pop("stubposts", None)
-    parts = (*content.get("items", ()), *content.get("stubposts", ()))
-    for part in (*parts, *content.get("tasks", {}).values()):
-        _complete(part)
