@@ -13,13 +13,22 @@ from starlette.routing import BaseRoute
 
 from gouache import __version__
 from gouache.service import Service
-from gouache.web import about, files, mcp, page, stubs, tasks
+from gouache.web import about, files, mcp, openai_endpoint, page, stubs, tasks
 from gouache.web.access import Gate
+from gouache.web.openai_repeats import Repeats
 from gouache.web.refusals import handle_errors
 from gouache.web.schema import document
 from gouache.web.variants import Shelf
 
-ROUTERS = (stubs.router, tasks.router, files.router, about.router, mcp.router, *page.ROUTERS)
+ROUTERS = (
+    stubs.router,
+    tasks.router,
+    files.router,
+    about.router,
+    openai_endpoint.router,
+    mcp.router,
+    *page.ROUTERS,
+)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -35,6 +44,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.shelf = Shelf()
+    app.state.repeats = Repeats()
     for router in ROUTERS:
         app.include_router(router)
     handle_errors(app, routes())

@@ -198,6 +198,12 @@ def _headers(tag: str, changed: float) -> dict[str, str]:
     }
 
 
+def tag_of_file(path: Path) -> str:
+    """Return the entity tag of a file."""
+    facts = path.stat()
+    return _tag(path, facts.st_mtime_ns, facts.st_size)
+
+
 @lru_cache(maxsize=4096)
 def _tag(path: Path, changed: int, size: int) -> str:
     """Return the entity tag, made from the bytes; the arguments tell one content from another."""

@@ -45,8 +45,10 @@ def status_of(kind: type[GouacheError]) -> int:
     return STATUSES.get(kind.status, kind.status)
 
 
-def envelope(error: GouacheError) -> tuple[dict[str, object], int, dict[str, str]]:
-    """Return the body, the status and the headers for an error.
+def envelope(
+    error: GouacheError, *, is_final: bool = False
+) -> tuple[dict[str, dict[str, object]], int, dict[str, str]]:
+    """Return the body, the status and the headers for an error; `is_final` where a task has ended.
 
     What may pass may be repeated: a repetition joins what the first call wrote down, if it did.
     """
@@ -54,11 +56,11 @@ def envelope(error: GouacheError) -> tuple[dict[str, object], int, dict[str, str
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     if isinstance(error, ContentRefused):
         kind = "image_generation_user_error"
-    may_pass = isinstance(error, DatabaseUnavailable | EngineRateLimited)
+    may_pass = isinstance(error, DatabaseUnavailable | EngineRateLimited) and not is_final
     headers = request_id() | {"x-should-retry": "true" if may_pass else "false"}
     if may_pass:
         headers["Retry-After"] = str(RETRY_SECONDS)
-    body = {
+    body: dict[str, object] = {
         "message": error.message,
         "type": kind,
         "param": error.param,

@@ -16,6 +16,7 @@ from gouache import __version__
 from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME, GenerateImage, Task
 from gouache.records import MAX_TASKS, NewStub, NewStubpost, NewTask
 from gouache.variants import CONTENT_TYPES
+from gouache.web.openai_requests import ImagesRequest
 from gouache.web.refusals import ErrorBody
 
 REF = "#/components/schemas/"
@@ -88,6 +89,32 @@ EVENTS: dict[str, Any] = {
     }
 }
 
+PICTURE_EVENTS: dict[str, Any] = {
+    "responses": {
+        "200": {
+            "content": {
+                "text/event-stream": {
+                    "schema": {
+                        "type": "object",
+                        "description": "One event; its data has the `type` too.",
+                        "required": ["event", "data"],
+                        "properties": {
+                            "event": {
+                                "enum": [
+                                    "image_generation.partial_image",
+                                    "image_generation.completed",
+                                    "error",
+                                ]
+                            },
+                            "data": {"type": "string", "contentMediaType": "application/json"},
+                        },
+                    }
+                }
+            }
+        }
+    }
+}
+
 
 def takes(model: type[BaseModel], **examples: Any) -> dict[str, Any]:
     """Return the description of a route whose body is this model."""
@@ -141,6 +168,7 @@ def _mend(operation: dict[str, Any]) -> None:
 def _bodies() -> dict[str, Any]:
     """Return the schemas of what is sent, and of errors."""
     models: list[type[BaseModel]] = [NewStub, NewStubpost, NewTask, Task, GenerateImage, ErrorBody]
+    models.append(ImagesRequest)
     _, built = models_json_schema(
         [(model, "validation") for model in models], ref_template=REF + "{model}"
     )
