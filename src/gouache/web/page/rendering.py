@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 
 from gouache.settings import Settings
 from gouache.web.page.assets import assets
+from gouache.web.page.forms import new_key
 from gouache.web.refusals import PRIVATE
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -81,6 +82,7 @@ def environment(prefix: str) -> Environment:
     )
     found.globals |= {
         "prefix": prefix,
+        "new_key": new_key,
         "asset": lambda name: prefix + assets()[name].address,
     }
     return found
