@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from gouache import database
+from gouache import database, ledger, signatures
 from gouache.errors import DatabaseUnavailable, StorageError
 from gouache.settings import Settings
 
@@ -75,6 +75,31 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_its_rows(url, mo
         assert connection.scalar(facts) == key
 
 
+def test_tasks_of_before_webhooks_have_none_and_keep_all_else(url, monkeypatch, opened):
+    second = sa.create_engine(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "VERSION", "0002")
+        patch.setattr(database, "_upgrade", lambda engine: upgrade(engine, "0002"))
+        database.open_database(url).dispose()
+    with second.begin() as connection:
+        connection.execute(sa.text("delete from facts where name = 'webhook_secret'"))
+        connection.execute(
+            sa.text(
+                "insert into tasks (taskuuid, name, tasktype, taskapigatewayuuid, gateway, params, "
+                "warnings, priority, state, attempts, created) values ('a', 'logo', "
+                "'generate_image', 'b', 'built-in', '{\"prompt\": \"x\"}', '[]', 100, 'queued', 1, 1)"
+            )
+        )
+    second.dispose()
+    engine = opened(url)
+    with database.reading(engine) as connection:
+        row = ledger.task_row(connection, "a")
+        assert (row.name, row.params, row.webhook) == ("logo", {"prompt": "x"}, None)
+        assert ledger.task_record(row).webhook is None
+        secret = ledger.fact(connection, database.WEBHOOK_SECRET)
+    assert len(signatures.key_of(secret)) == 32
+
+
 def upgrade(engine, revision):
     config = Config()
     config.set_main_option("script_location", str(database.MIGRATIONS))
@@ -87,7 +112,7 @@ def test_many_may_open_a_new_database_at_once(url):
         engines = list(pool.map(lambda n: database.open_database(url), range(6)))
     with database.reading(engines[0]) as connection:
         facts = connection.scalars(sa.select(database.facts.c.name)).all()
-    assert sorted(facts) == ["dbos", "signing_key"]
+    assert sorted(facts) == ["dbos", "signing_key", "webhook_secret"]
     for engine in engines:
         engine.dispose()
 
@@ -106,7 +131,7 @@ def test_a_transaction_that_fails_leaves_nothing(url, opened):
         connection.execute(database.facts.insert().values(name="a", value="b"))
         raise ZeroDivisionError
     with database.reading(engine) as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(database.facts)) == 2
+        assert connection.scalar(sa.select(sa.func.count()).select_from(database.facts)) == 3
 
 
 def test_what_is_no_database_is_refused(tmp_path):

@@ -22,7 +22,7 @@ def url(request, tmp_path):
     return given.replace("postgresql://", "postgresql+psycopg://")
 
 
-@pytest.mark.parametrize("table", ["stubs", "tasks", "files"])
+@pytest.mark.parametrize("table", ["stubs", "tasks", "files", "deliveries"])
 def test_migrations_that_are_cut_off_can_be_begun_anew(url, table):
     def cut_off(connection, cursor, statement, *rest):
         if f"CREATE TABLE {table} " in statement.replace("\n", " "):

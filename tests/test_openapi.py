@@ -71,7 +71,8 @@ def test_only_a_server_with_a_key_asks_for_one():
 
 def test_the_commands_of_the_page_do_what_they_say(tmp_path):
     """Each is sent as curl would, to records that exist; the cancelled task is another one."""
-    with served(tmp_path) as server, server.client() as client:
+    told = {"webhook_url": "http://127.0.0.1:9/", "webhook_private_networks": True}
+    with served(tmp_path, **told) as server, server.client() as client:
         stubref = client.post("/stubs", json={}).json()["stubref"]
         there = f"/stubs/{stubref}/stubposts"
         task = {"tasktype": "generate_image", "params": {"prompt": "x"}}

@@ -15,6 +15,7 @@ from gouache.commands.serving import serve, worker
 from gouache.commands.stubs import stubs
 from gouache.commands.tasks import cancel, tasks
 from gouache.commands.variant import variant
+from gouache.commands.webhooks import webhook_secret
 
 FLAGS = ("--open", "--json", "--circle", "--help")
 
@@ -34,6 +35,7 @@ app.command()(mcp)
 app.command()(stubs)
 app.command()(tasks)
 app.command(no_args_is_help=True)(cancel)
+app.command()(webhook_secret)
 app.command()(doctor)
 app.command()(models)
 

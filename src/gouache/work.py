@@ -103,6 +103,11 @@ class Work:
         self._thread = None
         self._lock.release()
 
+    @property
+    def runs(self) -> bool:
+        """Whether this process runs tasks."""
+        return self._thread is not None
+
     def workers(self) -> int:
         """Return how many processes run tasks now."""
         if self._engine.dialect.name != "sqlite":

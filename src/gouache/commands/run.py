@@ -22,6 +22,7 @@ from gouache.commands.options import DataDir
 from gouache.commands.outcome import errors_shown, exit_code_of, print_json, say_error
 from gouache.commands.processes import Process, is_process, put_files, run_process, tasks_of
 from gouache.commands.stopping import stop_asked
+from gouache.commands.webhooks import see_delivered
 from gouache.contract import FIRST, LAST, Result, TaskError
 from gouache.errors import (
     FileNotFound,
@@ -134,6 +135,8 @@ def _run(
                 _put(service, envelope, output)
             print_json(envelope.as_json())
             _say(service, envelope, output)
+            if service.work.runs:
+                see_delivered(service, [record.taskuuid], stop)
             service.work.stop()
     return envelope
 
@@ -167,6 +170,8 @@ def _run_process(
             stub = run_process(service, process, to_its_end, key=key)
             print_json(stub.model_dump(mode="json", exclude_none=True))
             put_files(service, stub, output)
+            if service.work.runs:
+                see_delivered(service, [task.taskuuid for task in tasks_of(stub)], stop)
             service.work.stop()
     return next((task.error for task in tasks_of(stub) if task.error), None)
 

@@ -6,6 +6,7 @@ import typer
 
 from gouache.commands.options import After, AsJson, DataDir, Limit
 from gouache.commands.outcome import errors_shown, print_json
+from gouache.errors import RequestError
 from gouache.records import TaskRecord, TaskState
 from gouache.settings import read_settings
 
@@ -17,16 +18,22 @@ def tasks(
     state: Annotated[TaskState | None, typer.Option(help="Only tasks in this state.")] = None,
     limit: Limit = 20,
     after: After = None,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Send the task's webhook again, or now.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """List the tasks, newest first, or show one."""
     with errors_shown(as_json=as_json):
+        if resend and taskuuid is None:
+            raise RequestError("which task's webhook? name the task", param="taskuuid")
         from gouache.service import open_service
 
         with open_service(read_settings(data_dir=data_dir)) as service:
             if taskuuid is not None:
-                print_json(service.task(taskuuid).model_dump(mode="json", exclude_none=True))
+                task = service.webhooks.send_again(taskuuid) if resend else service.task(taskuuid)
+                print_json(task.model_dump(mode="json", exclude_none=True))
                 return
             page = service.tasks(state=state, limit=limit, after=after)
     if as_json:

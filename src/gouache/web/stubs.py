@@ -17,6 +17,7 @@ from gouache.errors import (
     StubNotFound,
     StubpostNotFound,
     UnsupportedByEngine,
+    WebhookRefused,
     WrongContentType,
 )
 from gouache.records import NewStub, NewStubpost, Page, Stub, Stubpost
@@ -91,6 +92,7 @@ def read_stub(service: TheService, stubref: StubRef) -> Response:
             GatewayNotFound,
             FileNotFound,
             UnsupportedByEngine,
+            WebhookRefused,
             IdempotencyKeyReused,
             EngineError,
         ),

@@ -20,6 +20,8 @@ from gouache.errors import (
     TaskNotCancellable,
     TaskNotFound,
     UnsupportedByEngine,
+    WebhookNotSendable,
+    WebhookRefused,
     WrongContentType,
 )
 from gouache.records import ENDED, NewTask, Page, Progress, TaskRecord, result
@@ -49,6 +51,7 @@ router = APIRouter(tags=["tasks"])
             GatewayNotFound,
             StubNotFound,
             UnsupportedByEngine,
+            WebhookRefused,
             IdempotencyKeyReused,
             EngineError,
         ),
@@ -113,6 +116,18 @@ async def read_task(
 def cancel_task(service: TheService, taskuuid: TaskUuid) -> Response:
     """Cancel a task that has not ended."""
     return answer(service.cancel(taskuuid))
+
+
+@router.post(
+    "/tasks/{taskuuid}/webhook",
+    operation_id="send_webhook",
+    response_model=TaskRecord,
+    response_description="The task; its message is queued.",
+    responses=described(TaskNotFound, WebhookNotSendable, BodyTooLarge, WrongContentType),
+)
+def send_webhook(service: TheService, taskuuid: TaskUuid) -> Response:
+    """Send the message about a task to its webhook again, or now."""
+    return answer(service.webhooks.send_again(taskuuid))
 
 
 def _known_task(service: TheService, taskuuid: TaskUuid) -> str:
