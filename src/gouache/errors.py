@@ -22,6 +22,7 @@
     - WrongContentType  415
     - RangeNotSatisfiable  416
     - HostNotAllowed    421
+    - ForeignPage       403
     - Unauthenticated   401
     - LinkRefused       403
   + SettingsError       500  whoever runs the program must change a setting
@@ -215,6 +216,13 @@ class HostNotAllowed(RequestError):
 
     code = "host_not_allowed"
     status = 421
+
+
+class ForeignPage(RequestError):
+    """A form was sent by a page that is not ours."""
+
+    code = "foreign_page"
+    status = 403
 
 
 class Unauthenticated(RequestError):

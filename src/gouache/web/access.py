@@ -2,7 +2,8 @@
 
 Without an API key the server is for this machine only. What a browser may be led to send it from a
 foreign page is refused then: names of hosts that are not ours (DNS rebinding), pages of another origin,
-and bodies that a form can make.
+and bodies that a form can make. With one, a browser that has shown it has a session (`sessions`): good
+for reading, and for what the forms of our own page send, which is taken from no other page.
 """
 
 import hmac
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gouache.errors import (
     BodyTooLarge,
+    ForeignPage,
     GouacheError,
     HostNotAllowed,
     Unauthenticated,
@@ -23,22 +25,28 @@ from gouache.errors import (
 from gouache.settings import Settings
 from gouache.web.openai_errors import is_openai
 from gouache.web.refusals import refusal
+from gouache.web.sessions import Sessions
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 OPEN_TO_ALL = "/health"
 FILES = "/files/"
+PAGE = "/ui"
+OPEN_PAGES = ("/ui/login", "/ui/static/")
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(:[0-9]{1,5})?")
 
 
 class Gate:
     """Refuses a request before any route sees it."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, sessions: Sessions | None) -> None:
         """Take from the settings the key, the names of the server and the size of a body."""
         self.app = app
+        self._sessions = sessions
         self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
-        public = _name(urlsplit(settings.public_url).netloc)
+        self._public = urlsplit(settings.public_url).netloc.lower()
+        public = _name(self._public)
         self._hosts = LOOPBACK | {own.lower()} | ({public} if public else set())
         self._most = settings.max_body_bytes
 
@@ -51,7 +59,9 @@ class Gate:
             headers = Headers(scope=scope)
             self._check_caller(scope, headers)
             if scope["method"] == "POST":
-                _check_content_type(headers)
+                if is_page(scope["path"]):
+                    self._check_origin(headers)
+                _check_content_type(headers, FORM if is_page(scope["path"]) else JSON)
                 self._check_length(headers)
                 receive = self._limited(receive)
         except GouacheError as error:
@@ -67,7 +77,9 @@ class Gate:
         given = _given_key(scope, headers)
         if hmac.compare_digest(given.encode("latin-1"), self._key):
             return
-        if scope["path"] != OPEN_TO_ALL and not _is_link(scope):
+        if self._sessions and _is_for_sessions(scope) and self._sessions.has_session(headers):
+            return
+        if not _is_open(scope):
             what = "is wrong" if given else "is missing"
             raise Unauthenticated(f"the API key {what}; send it as Authorization: Bearer <key>")
 
@@ -81,6 +93,17 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and _name(urlsplit(origin).netloc) not in self._hosts:
             raise HostNotAllowed(f"pages of {origin[:100]!r} may not call this server")
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Raise `ForeignPage` unless the browser says that a page of ours sent the form."""
+        if headers.get("sec-fetch-site") == "same-origin":
+            return
+        origin = urlsplit(headers.get("origin", "")).netloc.lower()
+        if not origin or origin not in (headers.get("host", "").lower(), self._public):
+            raise ForeignPage(
+                "only a page of this server may send this; behind a proxy, the setting public_url "
+                "must be the address in the browser"
+            )
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
@@ -126,13 +149,34 @@ def _is_link(scope: Scope) -> bool:
     return reads and scope["path"].startswith(FILES) and "signature" in query
 
 
-def _check_content_type(headers: Headers) -> None:
-    """Refuse what a form can send; a body without a type is no concern of ours until it is read."""
+def is_page(path: str) -> bool:
+    """Whether a path is one of the page for people."""
+    return path == PAGE or path.startswith(f"{PAGE}/")
+
+
+def _is_for_sessions(scope: Scope) -> bool:
+    """Whether a session is enough: to read, and to send a form of the page."""
+    reads = scope["method"] in ("GET", "HEAD")
+    return reads or (scope["method"] == "POST" and is_page(scope["path"]))
+
+
+def _is_open(scope: Scope) -> bool:
+    """Whether anybody may ask; what is there to be read by a link, its route checks."""
+    path = scope["path"]
+    return path == OPEN_TO_ALL or path.startswith(OPEN_PAGES) or _is_link(scope)
+
+
+def _check_content_type(headers: Headers, wanted: str) -> None:
+    """Refuse what a form can send, but below /ui, where nothing else is taken.
+
+    A body without a type is no concern of ours until it is read.
+    """
     given = headers.get("content-type")
     if given is None:
         return
     message = MimeMessage()
     message["content-type"] = given
     charset = message.get_param("charset", "utf-8")
-    if message.get_content_type() != "application/json" or str(charset).lower() != "utf-8":
-        raise WrongContentType("the body must be JSON in UTF-8, sent as application/json")
+    if message.get_content_type() != wanted or str(charset).lower() != "utf-8":
+        what = "JSON" if wanted == JSON else "a form"
+        raise WrongContentType(f"the body must be {what} in UTF-8, sent as {wanted}")

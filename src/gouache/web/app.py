@@ -18,6 +18,7 @@ from gouache.web.access import Gate
 from gouache.web.openai_repeats import Repeats
 from gouache.web.refusals import handle_errors
 from gouache.web.schema import document
+from gouache.web.sessions import sessions_of
 from gouache.web.variants import Shelf
 
 ROUTERS = (
@@ -48,7 +49,9 @@ def create_app(service: Service) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     handle_errors(app, routes())
-    app.add_middleware(Gate, settings=service.settings)
+    app.state.sessions = sessions_of(service)
+    app.add_middleware(Gate, settings=service.settings, sessions=app.state.sessions)
+    app.add_middleware(page.InWords, settings=service.settings)
     secured = service.settings.api_key is not None
     app.openapi = lambda: openapi(secured=secured)  # type: ignore[method-assign]
     return app

@@ -1,8 +1,10 @@
 """The page for people: server-rendered, live by server-sent events, whole without script."""
 
-from gouache.web.page import assets, gallery, home, live, starting, stub, tasks
+from gouache.web.page import assets, gallery, home, live, login, starting, stub, tasks
+from gouache.web.page.failing import InWords
 
 ROUTERS = (
+    login.router,
     home.router,
     stub.router,
     starting.router,
@@ -12,4 +14,4 @@ ROUTERS = (
     assets.router,
 )
 
-__all__ = ["ROUTERS"]
+__all__ = ["ROUTERS", "InWords"]

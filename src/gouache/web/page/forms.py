@@ -55,7 +55,7 @@ class Form:
     stubs: Options = ()
 
     id = "start"
-    sizes = [(size, f"{SIZE_WORDS[size]}, {size.replace('x', ' × ')}") for size in SIZES]
+    sizes = [(size, f"{SIZE_WORDS[size]}, {size.replace('x', '×')}") for size in SIZES]
     qualities = [(quality, QUALITY_WORDS[quality]) for quality in QUALITIES]
 
     def __getitem__(self, name: str) -> str:
@@ -160,7 +160,7 @@ def _with_choices(service: Service, stubs: Sequence[str], form: Form) -> Form:
         model=form.model or models[0][0] if models else "",
         styles=[("", "As the prompt says"), *((style, style) for style in styles)],
         stubs=[
-            (NO_STUB, "None: a single picture"),
+            (NO_STUB, "None"),
             (NEW_STUB, "A new stub"),
             *((stubref, stubref) for stubref in [*listed, *stubs]),
         ],

@@ -41,11 +41,12 @@ def read_copies(request: Request, service: TheService, taskuuid: TaskUuid) -> Re
 
 
 @router.post("/ui/tasks/{taskuuid}/cancel")
-def cancel_task(request: Request, service: TheService, taskuuid: TaskUuid) -> Response:
+def cancel_task(request: Request, service: TheService, taskuuid: TaskUuid, sent: Sent) -> Response:
     """Cancel a task."""
     task = service.cancel(taskuuid)
     if is_partial(request):
-        return show(request, "card.html", card=card_of(task), is_alone=task.stubref is None)
+        is_alone = sent.get("alone") == "yes"
+        return show(request, "card.html", card=card_of(task), is_alone=is_alone)
     return go_to(request, service, place_of(task))
 
 
@@ -63,5 +64,7 @@ def _repeat(request: Request, service: Service, taskuuid: str, sent: dict[str, s
         raise RequestError("seed must be same or new", param="seed")
     task = service.repeat(taskuuid, new_seed=seed == "new", key=f"page-{key}-{seed}")
     if is_partial(request) and task.stubref is not None and sent.get("alone") != "yes":
-        return show(request, "repeat.html", task=service.task(taskuuid), seed=seed)
+        first = service.task(taskuuid)
+        about = card_of(first).prompt[:60] or first.name
+        return show(request, "repeat.html", task=first, seed=seed, about=about)
     return go_to(request, service, place_of(task, watch=not is_partial(request)))
