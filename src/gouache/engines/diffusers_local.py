@@ -25,6 +25,7 @@ from gouache.engines import (
     choose_seed,
     read_options,
 )
+from gouache.engines.asking import Guidance, Steps
 from gouache.engines.batching import Batcher
 from gouache.engines.devices import GIGABYTE, Place, choose_place, free_memory, this_machine
 from gouache.engines.families import preset_of
@@ -40,7 +41,6 @@ from gouache.engines.pipelines import (
 )
 from gouache.engines.previews import Projection
 from gouache.errors import Cancelled, EngineUnavailable, GouacheError
-from gouache.given import Given
 from gouache.settings import Settings
 
 LOOK_SECONDS = 5.0
@@ -51,20 +51,6 @@ MAX_BATCH_OF_CARD = 4
 _log = logging.getLogger(__name__)
 _engines: "weakref.WeakSet[DiffusersLocal]" = weakref.WeakSet()
 """The engines of this process: who needs memory asks the others for theirs."""
-
-
-class Steps(Given, extra="forbid"):
-    """Steps by quality."""
-
-    standard: int | None = Field(None, ge=1, le=1000)
-    hd: int | None = Field(None, ge=1, le=1000)
-
-
-class Guidance(Given, extra="forbid"):
-    """Guidance by quality."""
-
-    standard: float | None = Field(None, ge=0, le=100)
-    hd: float | None = Field(None, ge=0, le=100)
 
 
 class Options(Source):
