@@ -48,7 +48,7 @@ def opened(request, tmp_path):
         given = {
             "data_dir": tmp_path,
             "database_url": url,
-            "stop_seconds": 0,
+            "stop_seconds": 10,
             "gateways": {"fake": GATEWAY | {"tries": 1}},
             "webhook_private_networks": True,
         }
