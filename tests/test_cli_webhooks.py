@@ -4,16 +4,22 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
 from standardwebhooks import Webhook
 
-from tests.commands import begun, gouache, run, task
+from gouache.signatures import headers, new_secret
+from tests.commands import begun, blocks, gouache, run, task
 from tests.receivers import receiver, say
 from tests.served import until
+
+ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
 
@@ -175,3 +181,35 @@ def test_two_workers_tell_each_end_once(tmp_path, monkeypatch, postgres_url):
         assert {message.event["data"]["taskuuid"] for message in there.messages} == taskuuids
         for process in (one, two, server):
             assert process.stop()[0] == 0
+
+
+def test_the_receiver_of_the_page_takes_what_is_ours_and_refuses_the_rest(tmp_path, monkeypatch):
+    (program,) = blocks("python", (ROOT / "docs" / "webhooks.md").read_text())
+    port = dead_port()
+    assert program.count("9000") == 1
+    (tmp_path / "receiver.py").write_text(program.replace("9000", str(port)))
+    monkeypatch.setenv("WEBHOOK_SECRET", gouache("webhook-secret").stdout.strip())
+    url = f"http://127.0.0.1:{port}/"
+    with (tmp_path / "out.txt").open("w") as out:
+        process = subprocess.Popen([sys.executable, "receiver.py"], stdout=out, stderr=out)
+        try:
+            until(lambda: answers(port))
+            code, _, said = run(task() | {"webhook": url})
+            assert (code, "webhook" in said) == (0, False)
+            forged = headers(new_secret(), "msg_forged", int(time.time()), b"{}")
+            answer = httpx2.post(url, content=b"{}", headers=forged, trust_env=False)
+            assert answer.status_code == 401
+            printed = until(lambda: "task.succeeded" in (tmp_path / "out.txt").read_text())
+        finally:
+            process.kill()
+            process.wait()
+    assert printed
+    assert "msg_forged" not in (tmp_path / "out.txt").read_text()
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
