@@ -189,44 +189,10 @@ class Double:
 
     async def _broken(self, request):
         """Return what goes wrong whatever is asked."""
-        match self.mode:
-            case "429":
-                return with_wait(limited(), None)
-            case "429 with Retry-After":
-                return with_wait(limited(), "7")
-            case "429 with a date":
-                return with_wait(limited(), "Wed, 21 Oct 2099 07:28:00 GMT")
-            case "quota":
-                message = (
-                    "You exceeded your current quota, please check your plan and billing details."
-                )
-                kind = "insufficient_quota"
-                return refusal(message, kind=kind, code=kind, status=429)
-            case "billing":
-                code = "billing_hard_limit_reached"
-                return refusal("Billing hard limit has been reached.", code=code)
-            case "403":
-                message = "Your organization must be verified to use the model."
-                return refusal(message, status=403)
-            case "500" | "503" | "504":
-                message = "The server had an error while processing your request."
-                return refusal(message, kind="server_error", status=int(self.mode))
-            case "502 web page":
-                return HTMLResponse("<html>Bad gateway</html>", 502)
-            case "html":
-                return HTMLResponse("<html><title>Welcome</title></html>")
-            case "not json":
-                return Response(b"{]", media_type="application/json")
-            case "not a picture":
-                return JSONResponse({"data": [{"b64_json": coded(b"not a picture")}]})
-            case "bomb":
-                return JSONResponse({"data": [{"b64_json": coded(bomb())}]})
-            case "redirect":
-                return Response(status_code=308, headers={"location": "http://127.0.0.1:1/"})
-            case "slow":
-                await self._wait(request)
-                return Response(status_code=503)
-        return None
+        if self.mode == "slow":
+            await self._wait(request)
+            return Response(status_code=503)
+        return FAILURES[self.mode]() if self.mode in FAILURES else None
 
     async def _events(self, body, size):
         """Yield the events of a stream."""
@@ -354,15 +320,21 @@ def invalid(name, value, allowed):
     return refusal(message, param=name, code="invalid_value")
 
 
-def limited():
+def limited(**headers):
     message = "Rate limit reached for images per minute."
-    return refusal(message, kind="requests", code="rate_limit_exceeded", status=429)
-
-
-def with_wait(response, wait):
-    if wait is not None:
-        response.headers["retry-after"] = wait
+    response = refusal(message, kind="requests", code="rate_limit_exceeded", status=429)
+    response.headers.update(headers)
     return response
+
+
+def unpaid():
+    message = "You exceeded your current quota, please check your plan and billing details."
+    return refusal(message, kind="insufficient_quota", code="insufficient_quota", status=429)
+
+
+def failing(status):
+    message = "The server had an error while processing your request."
+    return refusal(message, kind="server_error", status=status)
 
 
 def answer_of(body, size, pictures):
@@ -393,6 +365,34 @@ def bomb():
     file = picture("bomb", size="64x64")
     header = b"IHDR" + (9000).to_bytes(4, "big") * 2 + file[24:29]
     return file[:12] + header + zlib.crc32(header).to_bytes(4, "big") + file[33:]
+
+
+def holding(data):
+    return JSONResponse({"data": [{"b64_json": coded(data)}]})
+
+
+FAILURES = {
+    "429": limited,
+    "429 with Retry-After": lambda: limited(**{"retry-after": "7"}),
+    "429 with a date": lambda: limited(**{"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}),
+    "quota": unpaid,
+    "billing": lambda: refusal(
+        "Billing hard limit has been reached.", code="billing_hard_limit_reached"
+    ),
+    "403": lambda: refusal("Your organization must be verified to use the model.", status=403),
+    "500": lambda: failing(500),
+    "503": lambda: failing(503),
+    "504": lambda: failing(504),
+    "502 web page": lambda: HTMLResponse("<html>Bad gateway</html>", 502),
+    "404 web page": lambda: HTMLResponse("<html>Not here</html>", 404),
+    "html": lambda: HTMLResponse("<html><title>Welcome</title></html>"),
+    "not json": lambda: Response(b"{]", media_type="application/json"),
+    "not a picture": lambda: holding(b"not a picture"),
+    "half a picture": lambda: holding(picture("half")[:5000]),
+    "bomb": lambda: holding(bomb()),
+    "redirect": lambda: Response(status_code=308, headers={"location": "http://127.0.0.1:1/"}),
+}
+"""What can go wrong whatever is asked, by its mode."""
 
 
 async def endless():

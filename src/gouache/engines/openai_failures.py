@@ -39,6 +39,7 @@ LONGEST_WAIT_SECONDS = 3600.0
 """What Retry-After can ask for; a clock that goes wrong must not put a task off for years."""
 
 MAX_CHARACTERS = 300
+MAX_READ_CHARACTERS = 100_000
 GRAM = 3
 """Words in a row that also stand in the prompt are taken for a quotation of it."""
 
@@ -69,7 +70,7 @@ class Asked:
         """Return the words of the other side as they may be shown: short, without prompt and key."""
         text = words.replace(self.key, "***") if self.key else words
         text = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
-        text = _KEYLIKE.sub("***", text[: 10 * MAX_CHARACTERS])
+        text = _KEYLIKE.sub("***", text[:MAX_READ_CHARACTERS])
         text = " ".join(_without(text, self.prompt).split())
         return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
