@@ -26,7 +26,7 @@ from gouache.mcp_server import tool
 from gouache.records import NewStub, NewTask
 from gouache.service import open_service
 from gouache.settings import Settings
-from tests.commands import begun
+from tests.commands import PORT, begun, blocks
 from tests.served import served, until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
@@ -751,3 +751,21 @@ def test_a_data_folder_that_cannot_be_used_is_a_sentence(tmp_path):
     said = (tmp_path / "err.txt").read_text()
     assert said.startswith("Error: ")
     assert "Traceback" not in said
+
+
+# The page of it
+
+
+def test_the_settings_to_paste_are_ours():
+    page = (Path(__file__).parents[1] / "docs" / "mcp.md").read_text()
+    rows = []
+    for block in blocks("json", page):
+        written = json.loads(block)
+        (row,) = (written.get("mcpServers") or written["servers"]).values()
+        rows.append(row)
+    assert len(rows) == 4
+    own = {f"http://127.0.0.1:{PORT}/mcp", ("gouache", "mcp")}
+    assert {row.get("url") or (row["command"], *row["args"]) for row in rows} == own
+    assert all(
+        row["headers"]["Authorization"].startswith("Bearer ") for row in rows if "url" in row
+    )
