@@ -13,8 +13,9 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
+from gouache.addresses import web_address
 from gouache.contract import SIZES, Quality
 from gouache.engines import read_options
 from gouache.errors import SettingsError
@@ -26,16 +27,21 @@ Shape = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[x:][1-9][0-9
 """A size like 1024x1792, or an aspect ratio like 9:16."""
 
 
+def _as_api(url: str) -> str:
+    """Refuse what is not just an address, and take the slash from its end."""
+    if {"?", "#"} & set(web_address(url)):
+        raise ValueError("must be an address without ? and #")
+    return url.rstrip("/")
+
+
 class Target(Given):
     """Where pictures are drawn by OpenAI's image dialect, and what is taken there."""
 
     model_config = ConfigDict(extra="forbid")
 
     dialect: str = Field(UNKNOWN, description="A row of the table of dialects.")
-    base_url: str = Field(
-        pattern=r"^https?://[^\s?#@]+$",
-        examples=["https://api.openai.com/v1"],
-        description="The address of the API.",
+    base_url: Annotated[str, AfterValidator(_as_api)] = Field(
+        repr=False, description="The address of the API, like https://api.openai.com/v1."
     )
     api_version: str = Field(
         "",
@@ -87,11 +93,6 @@ class Target(Given):
     )
     reserved: str = Field("", description="Characters with a meaning of their own; sent as commas.")
     parameters: dict[str, Any] = Field({}, description="Whatever else is sent; it wins.")
-
-    @field_validator("base_url")
-    @classmethod
-    def _ends_without_slash(cls, url: str) -> str:
-        return url.rstrip("/")
 
     def shape_for(self, model: str, size: str) -> str:
         """Return the shape that is drawn for a size: the nearest in proportion, then large enough."""
