@@ -525,6 +525,28 @@ def test_pages_of_others_and_other_hosts_are_refused(server, headers, status, ve
     assert server.service.task_counts() == before
 
 
+def test_the_session_of_a_browser_does_not_open_it(tmp_path):
+    """Else a page could draw in the name of whoever looks at it."""
+    with served(tmp_path, start=False, api_key=KEY) as server, server.client() as browser:
+        own = {"Origin": server.url}
+        assert browser.post("/ui/login", data={"key": KEY}, headers=own).status_code == 303
+        assert browser.get("/tasks").status_code == 200, "the session is one"
+        call = call_of(1, prompt="A cup")
+        assert browser.post("/mcp", json=call, headers=ACCEPT | own).status_code == 401
+        assert states(server.service) == []
+
+
+def test_a_body_of_no_type_is_refused(server, stubref):
+    """A page of another origin could send one without being asked first."""
+    body = json.dumps(call_of(1, prompt="A cup", stubref=stubref)).encode()
+    for more in ({}, {"MCP-Protocol-Version": "2026-07-28"}):
+        answer = httpx2.post(
+            f"{server.url}/mcp", content=body, headers=ACCEPT | more, trust_env=False
+        )
+        assert answer.status_code == 400
+    assert states(server.service, stubref) == []
+
+
 def test_no_answer_is_kept_by_a_cache(server):
     answer = post(server.url, hello("2025-11-25"))
     assert answer.headers["cache-control"] == "no-store"
