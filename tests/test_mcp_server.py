@@ -73,11 +73,11 @@ async def over_http(url, mode="auto", **headers):
 
 
 @asynccontextmanager
-async def over_stdio(folder, mode="auto", **environment):
+async def over_stdio(folder, mode="auto", *options, **environment):
     """Begin `gouache mcp` and speak with it; what it says to people goes to err.txt."""
     own = {"GOUACHE_ENGINE": "fake", "GOUACHE_DATA_DIR": str(folder / "data")} | environment
     parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", "gouache", "mcp"], env=os.environ | own
+        command=sys.executable, args=["-m", "gouache", "mcp", *options], env=os.environ | own
     )
     with (folder / "err.txt").open("a") as errors:
         async with Client(stdio_client(parameters, errors), mode=mode) as client:
@@ -194,6 +194,20 @@ def test_a_call_over_stdio_brings_the_picture_and_its_file(tmp_path, mode):
     assert path.stat().st_size == link.size
     assert answer.structured_content["payload"]["response"]["data"][0]["url"] == link.uri
     assert f"data in {tmp_path / 'data'}" in (tmp_path / "err.txt").read_text()
+
+
+def test_pictures_are_copied_to_a_folder_under_names_of_their_own(tmp_path):
+    folder = tmp_path / "pictures of mine"
+
+    async def called():
+        async with over_stdio(tmp_path, "auto", "--output", str(folder)) as client:
+            arguments = {"prompt": "A cup", "filename": "cup"}
+            return [await client.call_tool("generate_image", arguments) for _ in range(2)]
+
+    links = [of_type(answer, "resource_link")[0].uri for answer in asyncio.run(called())]
+    paths = [Path(unquote(urlsplit(link).path)) for link in links]
+    assert paths == [folder / "cup.png", folder / "cup 2.png"]
+    assert [size_of(path) for path in paths] == [(1024, 1024)] * 2
 
 
 @pytest.mark.embedded
@@ -674,11 +688,11 @@ def test_a_server_stops_in_time_under_a_call_and_hands_its_task_back(tmp_path, m
 class Piped:
     """`gouache mcp` on pipes, with lines of JSON written by hand."""
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, *options, **environment):
         own = {"GOUACHE_ENGINE": "fake", "GOUACHE_DATA_DIR": str(folder / "data")} | environment
         self.errors = (folder / "err.txt").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gouache", "mcp"],
+            [sys.executable, "-m", "gouache", "mcp", *options],
             env=os.environ | own,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -765,9 +779,11 @@ def test_beside_a_server_it_hands_in_and_the_server_draws(tmp_path, monkeypatch)
     assert "another process draws" in (tmp_path / "err.txt").read_text()
 
 
-def test_a_data_folder_that_cannot_be_used_is_a_sentence(tmp_path):
-    (tmp_path / "data").write_text("a file")
-    with Piped(tmp_path) as pipes:
+@pytest.mark.parametrize(("folder", "options"), [("data", []), ("out", ["--output", "out"])])
+def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path, monkeypatch, folder, options):
+    monkeypatch.chdir(tmp_path)
+    Path(folder).write_text("a file")
+    with Piped(tmp_path, *options) as pipes:
         assert pipes.process.wait(20) == 4
         assert pipes.process.stdout.read() == b""
     said = (tmp_path / "err.txt").read_text()
