@@ -40,6 +40,8 @@ _END_TASK = (
     )
 )
 
+_OF_TASK = [name for name in TaskRecord.model_fields if name in tasks.c]
+
 
 def now() -> int:
     """Return the time as the tables keep it: whole milliseconds since 1970, UTC."""
@@ -276,7 +278,7 @@ def task_record(row: Row, *, started: int | None = None) -> TaskRecord:
     """Return a task; `started` is when the running try began, None where none is running."""
     state = "running" if row.state == "queued" and started is not None else row.state
     begun = row.started or started
-    values = {name: getattr(row, name) for name in TaskRecord.model_fields if name in row._fields}
+    values = {name: getattr(row, name) for name in _OF_TASK}
     values |= {
         "conditions": row.conditions or [],
         "state": state,
