@@ -739,7 +739,8 @@ def test_there_is_nothing_but_the_protocol_on_standard_output(tmp_path, version)
 
 
 @pytest.mark.parametrize(
-    ("end", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), ("end of input", 0)]
+    ("end", "code"),
+    [(signal.SIGTERM, 0), (signal.SIGINT, 130), ("end of input", 0), ("nobody reads", 0)],
 )
 def test_it_stops_cleanly_and_hands_back_what_runs(tmp_path, end, code):
     with Piped(tmp_path, GOUACHE_STOP_SECONDS="0") as pipes, opened(tmp_path) as service:
@@ -748,11 +749,14 @@ def test_it_stops_cleanly_and_hands_back_what_runs(tmp_path, end, code):
         pipes.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         pipes.send(call_of(1, **SLOW, quality="hd"))
         until(lambda: states(service) == ["running"])
-        if end == "end of input":
+        if isinstance(end, signal.Signals):
+            pipes.process.send_signal(end)
+        else:
+            if end == "nobody reads":
+                pipes.process.stdout.close()
+                pipes.process.stdout = None
             pipes.process.stdin.close()
             pipes.process.stdin = None
-        else:
-            pipes.process.send_signal(end)
         assert pipes.process.wait(20) == code
         assert "Traceback" not in (tmp_path / "err.txt").read_text()
         assert states(service) in NOT_ENDED, "whoever is gone has cancelled nothing"

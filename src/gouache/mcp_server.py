@@ -124,11 +124,14 @@ def create_server(
 
 
 async def serve_stdio(service: Service, folder: Path | None) -> None:
-    """Serve one client on standard input and output until the input ends."""
+    """Serve one client on standard input and output until the input ends or nobody reads."""
     server = create_server(service, shown=lambda error, _: error, is_local=True, folder=folder)
     lines = cast(anyio.AsyncFile[str], _Lines())
-    async with stdio_server(stdin=lines) as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    try:
+        async with stdio_server(stdin=lines) as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+    except* BrokenPipeError:
+        _log.info("the client is gone")
 
 
 def tool(styles: Sequence[str]) -> types.Tool:

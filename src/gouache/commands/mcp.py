@@ -35,10 +35,9 @@ def mcp(
 ) -> None:
     """Offer generate_image as an MCP tool on stdin and stdout."""
     with errors_shown(as_json=False):
-        folder = (
-            output.expanduser().absolute() if output else None
-        )  # no shell did it in a JSON file
-        if folder is not None:
+        folder = None
+        if output is not None:
+            folder = output.expanduser().absolute()  # no shell saw a path in the client's settings
             images.check_writable(folder / "picture")
         number = _serve(read_settings(data_dir=data_dir), folder)
     raise typer.Exit(INTERRUPTED if number == signal.SIGINT else 0)
