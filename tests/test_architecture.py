@@ -227,6 +227,7 @@ HEAVY = {
     "huggingface_hub",
     "mcp",
     "mcp_types",
+    "openai",
     "openvino",
     "plutoprint",
     "psycopg",

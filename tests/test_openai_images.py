@@ -19,7 +19,8 @@ from gouache.errors import Cancelled, EngineError, EngineTimedOut, UnsupportedBy
 from gouache.gateways import Gateways
 from gouache.scene import STYLES
 from gouache.settings import Settings, read_settings
-from tests.doubles.openai_images import FORBIDDEN, KEY, MANIFEST, doubled, picture
+from tests.doubles.openai_images import FORBIDDEN, KEY, doubled
+from tests.doubles.pictures import MANIFEST, picture
 from tests.served import served, until
 
 PROMPT = "A white cat sitting on a red sports car."

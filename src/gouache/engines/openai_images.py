@@ -264,7 +264,7 @@ class OpenAIImages:
                     tell(Step(seen, partials + 1, _shown(said)))
                 elif kind.endswith(".completed"):
                     return _Answer(data=[_Picture.model_validate(said)], usage=said.get("usage"))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             raise EngineUnavailable("the stream of the picture arrived broken") from None
         raise EngineUnavailable("the stream ended before the picture")
 
