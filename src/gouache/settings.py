@@ -319,7 +319,9 @@ def shown_settings(settings: Settings) -> dict[str, str]:
         "database_url": re.sub(r"(://[^:/?#]*:).*@", r"\1***@", settings.database_url),
         "api_key": "(set)" if settings.api_key else "(none)",
         "webhook_url": "(set)" if settings.webhook_url else "(none)",
-        "webhook_secret": "(set)" if settings.webhook_secret else "(made; gouache webhook-secret prints it)",
+        "webhook_secret": "(set)"
+        if settings.webhook_secret
+        else "(gouache webhook-secret prints it)",
         "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
         "gateways": ", ".join(settings.all_gateways),
     }

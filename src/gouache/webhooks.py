@@ -132,6 +132,11 @@ class Webhooks:
         assert row is not None  # tasks are kept
         return self._views.tasks([row])[0]
 
+    def counts(self) -> dict[str, int]:
+        """Return how many messages are in each state."""
+        with reading(self._engine) as connection:
+            return deliveries.counts(connection)
+
     def secret(self) -> str:
         """Return what messages are signed with: the setting, or what was made for this database."""
         if self._settings.webhook_secret is not None:
