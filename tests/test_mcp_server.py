@@ -219,6 +219,7 @@ def test_the_embedded_model_draws(tmp_path):
     answer = asyncio.run(called())
     assert "Drawn by gouache-1 with seed 1" in text_of(answer)
     assert picture_of(answer)[1] == (1024, 1024)
+    assert "Traceback" not in (tmp_path / "err.txt").read_text()
 
 
 def test_the_picture_is_posted_on_its_stub(server, stubref):
