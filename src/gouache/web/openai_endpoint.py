@@ -85,6 +85,7 @@ async def generate_images(
     headers = PRIVATE | request_id(taskuuids[0])
     if asked.stream:
         events = PictureStream(service, shelf, asked, order).events(taskuuids)
+        headers |= {"X-Accel-Buffering": "no"}  # a proxy would keep the previews until the end
         kind = "text/event-stream"
         return StreamingResponse(kept_alive(events), media_type=kind, headers=headers)
     if not await wait_or_leave(service, request, taskuuids, None):
