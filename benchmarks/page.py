@@ -112,8 +112,9 @@ def first_paints(address, paths, count):
                 context = chromium.new_context()
                 page = context.new_page()
                 page.goto(address + path)
-                page.wait_for_function(script)
-                found[path].append(page.evaluate(script))
+                while (painted := page.evaluate(script)) is None:
+                    time.sleep(0.01)
+                found[path].append(painted)
                 context.close()
     return found
 
