@@ -60,7 +60,6 @@ class Card:
     file: Shown | None
     facts: Sequence[tuple[str, str]]
     advice: str
-    payload: str
 
     @property
     def is_live(self) -> bool:
@@ -72,14 +71,19 @@ class Card:
         """Whether it draws."""
         return self.task.tasktype == "generate_image"
 
+    @property
+    def payload(self) -> str:
+        """The payload of its result, for people."""
+        payload = self.task.payload
+        if isinstance(payload, Payload):
+            payload = payload.model_dump(mode="json", exclude_none=True)
+        return as_text(payload)
+
 
 def card_of(task: TaskRecord) -> Card:
     """Return a task as it is shown."""
     request = _request(task)
     width, height = size_of(request.get("size"))
-    payload = task.payload
-    if isinstance(payload, Payload):
-        payload = payload.model_dump(mode="json", exclude_none=True)
     return Card(
         task=task,
         state=_state(task),
@@ -89,7 +93,6 @@ def card_of(task: TaskRecord) -> Card:
         file=_file(task, width, height),
         facts=_facts(task, request),
         advice=ADVICE.get(task.error.code, "") if task.error else "",
-        payload="" if payload is None else as_text(payload),
     )
 
 

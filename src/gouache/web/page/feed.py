@@ -9,7 +9,7 @@ from gouache.records import Stub, Stubpost, TaskRecord
 from gouache.service import Service
 from gouache.web.page.cards import Card, Shown, as_text, card_of, files_of
 
-POSTS = 12
+POSTS = 10
 """Stubposts on one page: it stays small, and older ones are one link away."""
 
 TASKS = 50
