@@ -51,7 +51,11 @@ CLIENTS = (
     Client("openai, node", "official.mjs", ("openai",)),
     Client("Vercel AI SDK", "vercel.mjs", ("ai", "@ai-sdk/openai")),
     Client("LangChain", "langchain.py", ("langchain-community", "openai", "langchain"), (512, 512)),
-    Client("LlamaIndex", "llama_index.py", ("llama-index-tools-openai-image-generation",)),
+    Client(
+        "LlamaIndex",
+        "llama_index.py",
+        ("llama-index-tools-openai-image-generation", "openai", "pillow"),
+    ),
     Client("Haystack", "haystack.py", ("haystack-ai",), (1536, 1024)),
     Client("Agno", "agno.py", ("agno", "openai"), (1024, 1792)),
     Client("Semantic Kernel", "semantic_kernel.py", ("semantic-kernel",)),

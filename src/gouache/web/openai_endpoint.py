@@ -96,7 +96,8 @@ async def generate_images(
     if failure is not None:
         return _failed(failure, taskuuids)
     made = [await make(service, shelf, record, asked) for record in records]
-    return answer(answer_of(made, asked, order), headers=headers)
+    shown = await asyncio.to_thread(answer_of, made, asked, order)
+    return await asyncio.to_thread(answer, shown, headers=headers)
 
 
 @router.post("/openai/deployments/{model:path}/images/generations", include_in_schema=False)
