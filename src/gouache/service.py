@@ -242,10 +242,11 @@ class Service:
         *,
         state: TaskState | None = None,
         stubref: str | None = None,
+        single: bool = False,
         limit: int = 20,
         after: str | None = None,
     ) -> Page[TaskRecord]:
-        """Return tasks, newest first; a bad `after` is a RequestError."""
+        """Return tasks, newest first, or only the single ones; a bad `after` is a RequestError."""
         running = list(self._durable.running()) if state in ("queued", "running") else []
         with reading(self._engine) as connection:
             rows, following = ledger.task_row_page(
@@ -253,6 +254,7 @@ class Service:
                 state=state,
                 running=running,
                 stubref=stubref,
+                single=single,
                 limit=limit,
                 after=after,
             )
