@@ -603,4 +603,4 @@ def test_on_sqlite_one_process_runs_tasks(opened, url):
         pytest.skip("on PostgreSQL any number do")
     opened()
     with pytest.raises(AlreadyRunning):
-        opened(start=False).start()
+        opened(start=False).work.start()
