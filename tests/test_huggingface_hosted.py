@@ -20,7 +20,7 @@ from gouache.errors import (
     UnsupportedByEngine,
 )
 from gouache.settings import Settings
-from tests.hosted_double import KEY, hosted_double
+from tests.doubles.hosted import KEY, hosted_double
 
 PROMPT = "a mauve walrus on a unicycle"
 

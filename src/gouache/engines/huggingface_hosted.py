@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
+from PIL import Image, UnidentifiedImageError
 from pydantic import Field, model_validator
 
 from gouache.addresses import web_address
@@ -29,7 +30,7 @@ from gouache.engines import (
     read_options,
     remote,
 )
-from gouache.engines.arriving import arrived
+from gouache.engines.arriving import arrived, smaller
 from gouache.engines.asking import Guidance, Steps
 from gouache.errors import (
     ContentRefused,
@@ -123,7 +124,7 @@ class HuggingFaceHosted:
         data = remote.wait_for(partial(self._ask, request, seed), on_step, steps=1)
         picture = arrived(data, request.width, request.height)
         if on_step:
-            on_step(Step(1, 1))
+            on_step(Step(1, 1, smaller(Image.fromarray(picture.pixels))))
         return Drawing(
             pixels=picture.pixels,
             model=self._options.shown,
@@ -189,7 +190,6 @@ class HuggingFaceHosted:
         """Return what a failure of the client is to us."""
         import httpx2
         from huggingface_hub import errors as hub
-        from PIL import UnidentifiedImageError
 
         host = self._host
         match error:
