@@ -42,7 +42,7 @@ class Projection:
         small = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
         x = _with_one(grid)
         y = np.asarray(small, np.float64).reshape(-1, 3)
-        if self._inputs is None or len(self._inputs) != channels + 1:
+        if self._inputs is None or self._outputs is None or len(self._inputs) != channels + 1:
             self._inputs = RIDGE * len(x) * np.eye(channels + 1)
             self._outputs = np.zeros((channels + 1, 3))
         self._inputs += x.T @ x
