@@ -8,6 +8,8 @@ Shapes: latents of one picture are (C, h, w), or (h * w, C) where the model pack
 (h, w, C) float32.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -27,7 +29,7 @@ class Projection:
         """Know nothing yet."""
         self._inputs: NDArray[np.float64] | None = None
         self._outputs: NDArray[np.float64] | None = None
-        self._map: NDArray[np.float64] | None = None
+        self._map: NDArray[np.floating[Any]] | None = None
         self._deviation = 1.0
 
     @property
