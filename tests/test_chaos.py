@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="signals and sockets of Linux")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_a_few_kills_lose_and_double_nothing(database):
     if database == "postgres" and programs() is None:

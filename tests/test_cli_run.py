@@ -16,7 +16,10 @@ from gouache.errors import GouacheError
 from tests.commands import EXAMPLE, begun, gouache, run, stored, task
 from tests.served import until
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits of Unix")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and limits of Unix"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from gouache.cli import app
 from tests.commands import begun, gouache, stored, task
 from tests.served import until
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of Unix")]
 
 KEY = "a-key-for-the-tests-only"
 SLOW = task(model="fake-slow", prompt="Words nobody may read in a log")

@@ -21,7 +21,7 @@ from tests.served import until
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of Unix")]
 
 
 @pytest.fixture(autouse=True)

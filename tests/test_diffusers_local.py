@@ -28,7 +28,7 @@ from gouache.settings import Settings
 from tests import tiny_pipelines
 from tests.doubles.hosted import hosted_double
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")]
 
 PROMPT = "A white cat sitting on a red sports car."
 NATIVE = {

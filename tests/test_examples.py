@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 OUTPUT = EXAMPLES / "output"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="run as on a server")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="run as on a server")]
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from gouache.settings import Settings
 from tests.commands import PORT, begun, blocks
 from tests.served import served, until
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of Unix")]
 
 KEY = "a-key-of-more-than-16-letters"
 MODES = ["2026-07-28", "legacy"]

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser import PHONE
 from tests.served import served, until
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.slow, pytest.mark.embedded]
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WANTED = bool(os.environ.get("GOUACHE_SCREENSHOTS"))

@@ -90,6 +90,7 @@ def test_a_run_resumed_after_a_kill_equals_one_that_was_never_stopped(data, tmp_
         assert torch.equal(value, resumed.average[name]), name
 
 
+@pytest.mark.slow
 def test_the_trainer_learns_one_batch_by_heart(data, tmp_path):
     run = open_run(SMOKE, tmp_path, CPU, seed=1)
     batch = data.batch(1, 0, 0)

@@ -21,6 +21,9 @@ FLAT_SHARE = 0.9
 smooth patterns 0.4."""
 
 WORKING_SIDE = 640
+_SAMPLED_SIDE = 200
+"""Pixels among which the main colours are looked for: of noise, all would take ten seconds."""
+
 _SAME = 32.0
 """Distance of two sRGB colours, of 0 to 442, up to which a pixel is told by one of the few."""
 
@@ -94,7 +97,9 @@ def _in_few_colours(image: Image.Image) -> Image.Image:
 
 def _main_colours(image: Image.Image) -> NDArray[np.uint8]:
     """Return colours (N, 3) that are unlike each other, without those of thin edges between two."""
-    rough = image.quantize(_FIRST_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3)
+    sample = image.copy()
+    sample.thumbnail((_SAMPLED_SIDE, _SAMPLED_SIDE), Image.Resampling.NEAREST)
+    rough = sample.quantize(_FIRST_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3)
     counts = np.bincount(np.asarray(rough).ravel(), minlength=_FIRST_COLOURS).astype(float)
     palette = np.array((rough.getpalette() or [])[: 3 * _FIRST_COLOURS], dtype=float).reshape(-1, 3)
     used = counts[: len(palette)] > 0
