@@ -6,9 +6,6 @@ request is one frozen object from the surface all the way into the file. `docs/s
 Schema (`test_the_committed_schemas_are_those_of_the_models`).
 """
 
-import hashlib
-import json
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -30,6 +27,8 @@ from pydantic_core import CoreSchema
 from gouache.addresses import WebAddress
 from gouache.given import MAX_PROBLEMS, Given, refused, resembling, shortened
 from gouache.given import read as read  # the word by which everyone else knows it
+from gouache.seeds import canonical, whole
+from gouache.seeds import seed_of as seed_of
 from gouache.usage import Usage
 
 Size = Literal["1024x1024", "1024x1792", "1792x1024"]
@@ -72,11 +71,6 @@ TrueOrFalse = Annotated[
     BeforeValidator(_true_or_false),
     WithJsonSchema({"enum": [True, False, "true", "false"]}),
 ]
-
-
-def _whole(value: object) -> object:
-    """Take 7.0 for 7, which JSON does not tell apart."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class GenerateImage(Given):
@@ -122,14 +116,14 @@ class GenerateImage(Given):
         description="A style of the engine; without it the prompt decides.",
     )
 
-    _whole_seed = field_validator("seed", mode="before")(_whole)
+    _whole_seed = field_validator("seed", mode="before")(whole)
 
     @field_validator("seed_from", mode="before")
     @classmethod
     def _tells_one_from_another(cls, value: object) -> object:
         if value in ("", [], {}) or (isinstance(value, str) and not value.strip()):
             raise ValueError("must not be empty: everyone would get the same picture")
-        if value is not None and len(_canonical(value)) > MAX_SEED_SOURCE_CHARACTERS:
+        if value is not None and len(canonical(value)) > MAX_SEED_SOURCE_CHARACTERS:
             raise ValueError(f"must have at most {MAX_SEED_SOURCE_CHARACTERS:,} characters as JSON")
         return value
 
@@ -193,7 +187,7 @@ class Task(Given):
         description="Where its end is told to, by a signed message.",
     )
 
-    _whole_priority = field_validator("priority", mode="before")(_whole)
+    _whole_priority = field_validator("priority", mode="before")(whole)
 
     @model_validator(mode="before")
     @classmethod
@@ -350,16 +344,6 @@ def resolved(request: GenerateImage) -> dict[str, Any]:
     return always | {"n": 1} | given | {"n": 1}
 
 
-def seed_of(identity: JsonValue) -> int:
-    """Return the seed that always belongs to a value; the text "7" and the number 7 have the same.
-
-    It is the first 32 bits of the SHA-256 of the value's text: NFC, UTF-8; of what is not text, JSON
-    with sorted names and nothing between its tokens.
-    """
-    digest = hashlib.sha256(_canonical(identity).encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
 def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImage:
     """Return the request that `params` describes; `inside` leads to them, for the error's `param`.
 
@@ -368,22 +352,6 @@ def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImag
             the message names each with the values it allows.
     """
     return read(GenerateImage, params, inside=inside)
-
-
-def _canonical(value: object) -> str:
-    """Return the one text that stands for a JSON value."""
-    if not isinstance(value, str):
-        value = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return unicodedata.normalize("NFC", value)
-
-
-def _plain(value: object) -> object:
-    """Return a JSON value with 7 for each 7.0."""
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return _whole(value)
 
 
 def unknown_fields(model: BaseModel, what: str) -> list[str]:

@@ -19,12 +19,9 @@ import pydantic_settings
 from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -40,13 +37,14 @@ from gouache.addresses import is_written_private, web_address
 from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME
 from gouache.errors import SettingsError
 from gouache.given import problems, refused, resembling
+from gouache.rows import Gateway as Gateway  # everyone else knows it as a setting
+from gouache.rows import GatewayName
 
 BUILT_IN = "built-in"
 FILE = "gouache.toml"
 PREFIX = "GOUACHE_"
 
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 
 
 def _as_database(url: str) -> str:
@@ -81,46 +79,6 @@ def _default_cache_dir() -> Path:
 
 def _default_data_dir() -> Path:
     return user_data_path("gouache")
-
-
-class Gateway(BaseModel):
-    """A row of the gateways: what draws the tasks that name it, and within which limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    taskapigatewayuuid: UUID = Field(description="The UUID by which tasks name it.")
-    engine: str = Field("embedded", description="The engine that draws.")
-    models: dict[str, str] = Field(
-        {}, description="Names tasks may ask for, each with the engine's model for it."
-    )
-    options: dict[str, Any] = Field({}, description="What the engine is told; see each engine.")
-    concurrency: int = Field(1, ge=1, le=1000, description="Tasks at once in one worker.")
-    total_concurrency: int | None = Field(
-        None, ge=1, description="Tasks at once in all workers together."
-    )
-    rate_limit: int | None = Field(
-        None, ge=1, description="Tries begun per `rate_period_seconds`, in all workers together."
-    )
-    rate_period_seconds: float = Field(
-        60, gt=0, allow_inf_nan=False, description="The period of the rate limit."
-    )
-    timeout_seconds: float = Field(
-        300, gt=0, allow_inf_nan=False, description="How long one try may take."
-    )
-    tries: int = Field(3, ge=1, le=20, description="Tries before a retryable failure is final.")
-    retry_seconds: float = Field(
-        2,
-        ge=0,
-        allow_inf_nan=False,
-        description="The wait before the second try; it doubles each time, to 60 at most.",
-    )
-
-    @model_validator(mode="after")
-    def _total_is_the_larger(self) -> "Gateway":
-        if self.total_concurrency is not None and self.total_concurrency < self.concurrency:
-            sentence = f"must be at least the row's concurrency, {self.concurrency}"
-            raise refused(type(self), "total_concurrency", sentence)
-        return self
 
 
 class Settings(BaseSettings):
@@ -319,7 +277,9 @@ def shown_settings(settings: Settings) -> dict[str, str]:
         "database_url": re.sub(r"(://[^:/?#]*:).*@", r"\1***@", settings.database_url),
         "api_key": "(set)" if settings.api_key else "(none)",
         "webhook_url": "(set)" if settings.webhook_url else "(none)",
-        "webhook_secret": "(set)" if settings.webhook_secret else "(made; gouache webhook-secret prints it)",
+        "webhook_secret": "(set)"
+        if settings.webhook_secret
+        else "(made; gouache webhook-secret prints it)",
         "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
         "gateways": ", ".join(settings.all_gateways),
     }

@@ -1,0 +1,50 @@
+"""The rows of the gateways in the settings: what each draws with, and within which limits."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from gouache.given import refused
+
+GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
+
+
+class Gateway(BaseModel):
+    """A row of the gateways: what draws the tasks that name it, and within which limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    taskapigatewayuuid: UUID = Field(description="The UUID by which tasks name it.")
+    engine: str = Field("embedded", description="The engine that draws.")
+    models: dict[str, str] = Field(
+        {}, description="Names tasks may ask for, each with the engine's model for it."
+    )
+    options: dict[str, Any] = Field({}, description="What the engine is told; see each engine.")
+    concurrency: int = Field(1, ge=1, le=1000, description="Tasks at once in one worker.")
+    total_concurrency: int | None = Field(
+        None, ge=1, description="Tasks at once in all workers together."
+    )
+    rate_limit: int | None = Field(
+        None, ge=1, description="Tries begun per `rate_period_seconds`, in all workers together."
+    )
+    rate_period_seconds: float = Field(
+        60, gt=0, allow_inf_nan=False, description="The period of the rate limit."
+    )
+    timeout_seconds: float = Field(
+        300, gt=0, allow_inf_nan=False, description="How long one try may take."
+    )
+    tries: int = Field(3, ge=1, le=20, description="Tries before a retryable failure is final.")
+    retry_seconds: float = Field(
+        2,
+        ge=0,
+        allow_inf_nan=False,
+        description="The wait before the second try; it doubles each time, to 60 at most.",
+    )
+
+    @model_validator(mode="after")
+    def _total_is_the_larger(self) -> "Gateway":
+        if self.total_concurrency is not None and self.total_concurrency < self.concurrency:
+            sentence = f"must be at least the row's concurrency, {self.concurrency}"
+            raise refused(type(self), "total_concurrency", sentence)
+        return self
