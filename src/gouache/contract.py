@@ -46,6 +46,9 @@ TaskType = Literal[
 TASK_TYPES: tuple[TaskType, ...] = get_args(TaskType)
 SIZES: tuple[Size, ...] = get_args(Size)
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+DEFAULT_MODEL = "dall-e-3"
+"""Every engine has it, as a name for a model of its own."""
+
 MAX_CHARACTERS = {"prompt": 32_000, "model": 200, "filename": 1000, "style": 50}
 MAX_SEED = 2**32 - 1
 MAX_SEED_SOURCE_CHARACTERS = 10_000
@@ -82,7 +85,7 @@ class GenerateImage(Given):
         min_length=1, max_length=MAX_CHARACTERS["prompt"], description="What the picture shows."
     )
     model: str = Field(
-        "dall-e-3",
+        DEFAULT_MODEL,
         min_length=1,
         max_length=MAX_CHARACTERS["model"],
         description="The model to draw with; each engine maps the default to a model it has.",
@@ -187,6 +190,12 @@ class Task(Given):
         description="Where its end is told to, by a signed message.",
     )
 
+    cache: TrueOrFalse = Field(
+        True,
+        exclude_if=lambda cache: cache,
+        description="Whether a picture that was drawn before for the same request will do.",
+    )
+
     _whole_priority = field_validator("priority", mode="before")(whole)
 
     @model_validator(mode="before")
@@ -264,6 +273,9 @@ class ImageResponse(BaseModel):
     created: int = Field(description="Unix seconds.")
     model: str = Field(description="The model that drew.")
     seed: int | None = Field(None, description="The seed it drew with, if it has any.")
+    cached_from: str | None = Field(
+        None, description="The task it was drawn for, where it came from the cache."
+    )
     usage: Usage | None = Field(None, description="What that used, where its provider tells.")
     unresolved: list[str] = Field([], description="Words of the prompt without influence.")
     data: list[ImageData] = Field(min_length=1, max_length=1, description="One picture.")

@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry as PoolEntry
 from gouache import signatures
 from gouache.errors import DatabaseUnavailable, StorageError
 
-VERSION = "0003"
+VERSION = "0004"
 """The newest migration, in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -111,6 +111,16 @@ tasks = _table(
     sa.Column("conditions", sa.JSON(none_as_null=True)),
     sa.Column("resolved", sa.JSON(none_as_null=True)),  # the params with everything put in
     sa.Column("webhook", sa.String),
+    sa.Column("first_gateway", sa.String),  # the one asked for, where another took over
+    sa.Column("attempts_before", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("cache", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("cache_key", sa.String),
+    sa.Index(
+        None,
+        "cache_key",
+        postgresql_where=sa.text("cache_key IS NOT NULL"),
+        sqlite_where=sa.text("cache_key IS NOT NULL"),
+    ),
 )
 
 deliveries = _table(

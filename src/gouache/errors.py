@@ -28,18 +28,19 @@
   + SettingsError       500  whoever runs the program must change a setting
     - AlreadyRunning    500
   + EngineError         500  the engine failed; the request was fine
-    - WeightsUnusable   503
-    - EngineUnavailable  503  retryable
-    - EngineRateLimited  429  retryable
-    - EngineTimedOut    504  retryable
+    - WeightsUnusable   503  falls back
+    - EngineUnavailable  503  retryable, falls back
+    - EngineRateLimited  429  retryable, falls back
+    - EngineTimedOut    504  retryable, falls back
     - ContentRefused    422
     - TaskGaveUp        500
   + StorageError        507  the picture could not be written or read
   + DatabaseUnavailable  503  retryable
   + Cancelled           499  the caller stopped it
 
-`tests/test_errors.py` compares this drawing with the classes. Surfaces read `code`, `status` and
-`retryable` and nothing else.
+What falls back is gone on with on the next gateway of the chain, where there is one: whatever says
+nothing of the request, of keys or of money. `tests/test_errors.py` compares this drawing with the
+classes. Surfaces read `code`, `status` and `retryable` and nothing else.
 """
 
 from typing import ClassVar
@@ -51,6 +52,7 @@ class GouacheError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    falls_back: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         """Keep the message and the name of the field."""
@@ -262,6 +264,7 @@ class WeightsUnusable(EngineError):
 
     code = "weights_unusable"
     status = 503
+    falls_back = True
 
 
 class EngineUnavailable(EngineError):
@@ -270,6 +273,7 @@ class EngineUnavailable(EngineError):
     code = "engine_unavailable"
     status = 503
     retryable = True
+    falls_back = True
 
 
 class EngineRateLimited(EngineError):
@@ -278,6 +282,7 @@ class EngineRateLimited(EngineError):
     code = "engine_rate_limited"
     status = 429
     retryable = True
+    falls_back = True
 
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None
@@ -293,6 +298,7 @@ class EngineTimedOut(EngineError):
     code = "engine_timed_out"
     status = 504
     retryable = True
+    falls_back = True
 
 
 class ContentRefused(EngineError):

@@ -16,9 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from gouache import files, keys, ledger
 from gouache.contract import FileObject, GenerateImage, Task, read
 from gouache.database import reading, writing
-from gouache.engines import choose_seed
 from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError, StubExists
-from gouache.gateways import NEIGHBOURS, Gateways
+from gouache.gateways import NEIGHBOURS, Assigned, Gateways
 from gouache.ledger import Row
 from gouache.preparing import used_params
 from gouache.records import Attachment, NewStub, NewStubpost
@@ -183,13 +182,13 @@ class Intake:
 
         Where `is_resolved`, what looks like a template in its params is none: it was put in.
         """
-        gateway, seed = NEIGHBOURS, None
+        gateway, assigned = NEIGHBOURS, Assigned()
         params = task.params if is_resolved else _certain(task.params)
         request = read(PARAMS[task.tasktype], params)
         if isinstance(request, GenerateImage):
             gateway = self._gateways.find(task.taskapigatewayuuid)
-            if self._gateways.capabilities(gateway).supports_seed:
-                seed = choose_seed(request)
+            if is_resolved or not is_template(task.params):
+                assigned = self._gateways.assigned(gateway, request, owner=None)
         row = ledger.insert_task(
             connection,
             taskuuid=str(uuid.uuid4()),
@@ -202,8 +201,10 @@ class Intake:
             params=task.params,
             resolved=task.params if is_resolved else None,
             conditions=task.conditions or None,
-            warnings=[*task.warnings(), *request.warnings()],
-            seed=seed,
+            warnings=[*task.warnings(), *request.warnings(), *assigned.warnings],
+            seed=assigned.seed,
+            cache=task.cache,
+            cache_key=assigned.cache_key,
             priority=task.priority,
             state="waiting" if waiting else "queued",
             webhook=self._webhooks.wanted(task),
@@ -221,7 +222,8 @@ class Intake:
         left_out = ("seed", "seed_from") if new_seed else ()
         params = {name: value for name, value in used_params(row).items() if name not in left_out}
         values = {name: getattr(row, name) for name in ("tasktype", "name", "priority", "webhook")}
-        task = read(Task, values | {"taskapigatewayuuid": row.taskapigatewayuuid, "params": params})
+        values |= {"taskapigatewayuuid": row.taskapigatewayuuid, "params": params}
+        task = read(Task, values | {"cache": row.cache and not new_seed})
         stubpostuuid = None
         if row.stubref is not None:
             stubpostuuid = str(uuid.uuid4())

@@ -317,22 +317,28 @@ def end_task(
 
 
 def resolve_task(
-    connection: sa.Connection, taskuuid: str, *, params: dict[str, Any], seed: int | None
+    connection: sa.Connection, taskuuid: str, *, params: dict[str, Any], **values: Any
 ) -> Row:
-    """Write down the params of a task with everything put in, once; return its row."""
+    """Write down the params of a task with everything put in, once; return its row.
+
+    `values` are other columns that follow from them.
+    """
     query = tasks.update().where(tasks.c.taskuuid == taskuuid, tasks.c.resolved.is_(sa.null()))
-    connection.execute(query.values(resolved=params, seed=seed))
+    connection.execute(query.values(resolved=params, **values))
     return connection.execute(sa.select(tasks).where(tasks.c.taskuuid == taskuuid)).one()
 
 
 def retry_task(
-    connection: sa.Connection, taskuuid: str, *, attempt: int, started: int
+    connection: sa.Connection, taskuuid: str, *, attempt: int, started: int, **values: Any
 ) -> Row | None:
-    """Write down that a try failed and another follows; None where this was done before."""
+    """Write down that a try failed and another follows; None where this was done before.
+
+    `values` are other columns that change for it.
+    """
     query = tasks.update().where(
         tasks.c.taskuuid == taskuuid, tasks.c.state == "queued", tasks.c.attempts == attempt
     )
-    values = {"attempts": attempt + 1, "started": sa.func.coalesce(tasks.c.started, started)}
+    values |= {"attempts": attempt + 1, "started": sa.func.coalesce(tasks.c.started, started)}
     return connection.execute(query.values(values).returning(tasks)).one_or_none()
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gouache import files, images, ledger, neighbours, results
-from gouache.contract import FileDetails, FileObject, Result, read, read_request
+from gouache import cache, files, images, ledger, neighbours, results
+from gouache.contract import FileDetails, FileObject, GenerateImage, Result, read, read_request
 from gouache.database import reading
 from gouache.engines import Encoded, OnStep
 from gouache.errors import FileNotFound
@@ -80,7 +80,7 @@ class Making:
             RequestError, EngineError, StorageError, Cancelled
         """
         if row.tasktype == "generate_image":
-            return self._drawn(row, on_step, started)
+            return self._drawn_before(row, started) or self._drawn(row, on_step, started)
         params = read(PARAMS[row.tasktype], used_params(row), inside="params")
         around = _Surroundings(self._settings, self._engine, self._files, self._links, row)
         outcome = neighbours.run(params, around)
@@ -104,9 +104,32 @@ class Making:
         if kept is None or kept.stored != stored.stored:
             self._files.delete(stored.stored)
 
+    def _drawn_before(self, row: Row, started: int) -> Made | None:
+        """Return what came of a task like this one, copied, where it is in the cache."""
+        if row.cache_key is None or not row.cache:
+            return None
+        with reading(self._engine) as connection:
+            before = cache.drawn_before(connection, row.cache_key)
+        if before is None:
+            return None
+        try:
+            data = self._files.path(before.stored).read_bytes()
+        except OSError:  # it was deleted just now
+            return None
+        request = read_request(used_params(row))
+        file = _file(row, request, before.content_type)
+        return Made(
+            result=results.drawn_before(row, before, file, started=started),
+            stored=self._stored(row, file, data),
+            is_shown=not request.disable_model_response,
+        )
+
     def _drawn(self, row: Row, on_step: OnStep, started: int) -> Made:
         request = read_request(used_params(row))
-        asked = self._gateways.for_engine(row.gateway, request)
+        asked = request
+        if row.first_gateway is not None:
+            asked = self._gateways.standing_in(row.gateway, request)
+        asked = self._gateways.for_engine(row.gateway, asked)
         if request.seed is None and row.seed is not None:
             asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
         drawing = self._gateways.engine(row.gateway).generate(asked, on_step)
@@ -119,19 +142,7 @@ class Making:
         encoded = drawing.encoded or Encoded(
             images.encode_png(drawing.pixels, recipe), images.CONTENT_TYPE
         )
-        filename, originalname = images.names(
-            request,
-            uuid=uuid_of(row.taskuuid),
-            stubref=row.stubref,
-            task=row.name,
-            extension=images.EXTENSIONS[encoded.content_type],
-        )
-        file = FileObject(
-            fileuuid=fileuuid_of(row.taskuuid),
-            filename=filename,
-            originalname=originalname,
-            contentType=encoded.content_type,
-        )
+        file = _file(row, request, encoded.content_type)
         stored = self._stored(row, file, encoded.data)
         return Made(
             result=results.drawn(
@@ -156,6 +167,23 @@ def uuid_of(name: str) -> str:
 def fileuuid_of(taskuuid: str) -> str:
     """Return the UUID of a task's file; its stored name begins with it."""
     return uuid_of(f"{taskuuid} file")
+
+
+def _file(row: Row, request: GenerateImage, content_type: str) -> FileObject:
+    """Return the file object of a task's picture."""
+    filename, originalname = images.names(
+        request,
+        uuid=uuid_of(row.taskuuid),
+        stubref=row.stubref,
+        task=row.name,
+        extension=images.EXTENSIONS[content_type],
+    )
+    return FileObject(
+        fileuuid=fileuuid_of(row.taskuuid),
+        filename=filename,
+        originalname=originalname,
+        contentType=content_type,
+    )
 
 
 class _Surroundings:

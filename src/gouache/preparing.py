@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from gouache import ledger
 from gouache.contract import GenerateImage, read
 from gouache.database import reading, writing
-from gouache.engines import choose_seed
-from gouache.gateways import Gateways
+from gouache.gateways import Assigned, Gateways
 from gouache.ledger import Row
 from gouache.links import Links
 from gouache.settings import Settings
@@ -67,13 +66,19 @@ class Preparing:
             html_fields=HTML_FIELDS.get(row.tasktype, ()),
         )
         request = read(PARAMS[row.tasktype], params, inside="params")
-        seed = None
+        assigned = Assigned()
         if isinstance(request, GenerateImage):
             self._gateways.check(row.gateway, request, inside="params")
-            if self._gateways.capabilities(row.gateway).supports_seed:
-                seed = choose_seed(request)
+            assigned = self._gateways.assigned(row.gateway, request, owner=None)
         with writing(self._engine) as connection:
-            return ledger.resolve_task(connection, row.taskuuid, params=params, seed=seed)
+            return ledger.resolve_task(
+                connection,
+                row.taskuuid,
+                params=params,
+                seed=assigned.seed,
+                cache_key=assigned.cache_key,
+                warnings=[*row.warnings, *assigned.warnings],
+            )
 
     def _context(self, row: Row) -> dict[str, Any]:
         """Return what templates and conditions of a task may read."""

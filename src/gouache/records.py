@@ -161,8 +161,11 @@ class TaskRecord(BaseModel):
     taskuuid: str = Field(description="Its UUID.")
     name: str = Field(description="Its name on the stubpost.")
     tasktype: str = Field(description="What is done.")
-    taskapigatewayuuid: str = Field(description="The gateway that does it.")
-    gateway: str = Field(description="The name of the gateway's row.")
+    taskapigatewayuuid: str = Field(description="The gateway asked for.")
+    gateway: str = Field(description="The name of the row of the gateway that draws.")
+    first_gateway: str | None = Field(
+        None, description="The one asked for, where another took over from it."
+    )
     params: dict[str, Any] = Field(description="The request as it was handed in.")
     conditions: list[str] = Field([], description="It is skipped unless all hold.")
     priority: int = Field(description="Lower numbers are drawn first.")

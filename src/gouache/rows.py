@@ -1,5 +1,6 @@
 """The rows of the gateways in the settings: what each draws with, and within which limits."""
 
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,6 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from gouache.given import refused
 
 GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
+
+
+class ModelLife(BaseModel):
+    """Until when there is a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ends: date | None = Field(None, description="The last day; without it no end is known.")
+    replacement: str = Field("", description="What to use then.")
 
 
 class Gateway(BaseModel):
@@ -40,6 +50,18 @@ class Gateway(BaseModel):
         ge=0,
         allow_inf_nan=False,
         description="The wait before the second try; it doubles each time, to 60 at most.",
+    )
+
+    fallback: list[GatewayName] = Field(
+        [], description="The gateways that take over, in this order, where it cannot draw now."
+    )
+    cache: bool | None = Field(
+        None,
+        description="Whether the same request gets the picture drawn before; without it, where it "
+        "has a seed.",
+    )
+    model_life: dict[str, ModelLife] = Field(
+        {}, description="When models end, where it is not what `gouache models` shows."
     )
 
     @model_validator(mode="after")

@@ -186,6 +186,18 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _gateways_fall_back_on_others(self) -> "Settings":
+        rows = self.all_gateways
+        for name, row in rows.items():
+            for i, other in enumerate(row.fallback):
+                if other in rows and other != name and other not in row.fallback[:i]:
+                    continue
+                others = ", ".join(known for known in rows if known != name) or "nothing"
+                sentence = f"must be other gateways, each once: {other!r} is not; use {others}"
+                raise refused(type(self), f"gateways.{name}.fallback", sentence)
+        return self
+
+    @model_validator(mode="after")
     def _webhook_may_be_called(self) -> "Settings":
         if is_written_private(self.webhook_url) and not self.webhook_private_networks:
             sentence = "must not lead to a private network, unless webhook_private_networks is true"

@@ -24,7 +24,6 @@ from gouache.engines import Step
 from gouache.errors import (
     Cancelled,
     DatabaseUnavailable,
-    EngineRateLimited,
     EngineTimedOut,
     GouacheError,
     TaskNotCancellable,
@@ -36,11 +35,11 @@ from gouache.making import Made, Making, uuid_of
 from gouache.neighbours import merged, with_attached
 from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
+from gouache.retrying import Following, following
 from gouache.settings import Settings
 from gouache.webhooks import Webhooks
 
 PROGRESS_SECONDS = 0.15
-LONGEST_RETRY_SECONDS = 60.0
 DATABASE_RETRY_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
@@ -116,9 +115,9 @@ class Stubs:
         if made is not None:
             self._keep(connection, row, made)
         if row.stubpostuuid is not None:
-            following = ledger.queue_next(connection, row.stubpostuuid)
-            if following is not None:
-                self.queue(connection, following)
+            next_task = ledger.queue_next(connection, row.stubpostuuid)
+            if next_task is not None:
+                self.queue(connection, next_task)
         return True
 
     def cancel(self, taskuuid: str) -> Row:
@@ -202,15 +201,12 @@ class Stubs:
     def _failed(
         self, row: Row, error: GouacheError, started: int, stopped: threading.Event
     ) -> None:
-        """Queue the next try after a while, or write down that the task failed."""
-        gateway = self._gateways.row(row.gateway)
-        if error.retryable and row.attempts < gateway.tries:
-            wait = min(gateway.retry_seconds * 2 ** (row.attempts - 1), LONGEST_RETRY_SECONDS)
-            if isinstance(error, EngineRateLimited) and error.retry_after_seconds is not None:
-                wait = max(wait, error.retry_after_seconds)
-            self._insist(lambda connection: self._retry(connection, row, wait, started), stopped)
+        """Queue the next try, here or on another gateway, or write down that the task failed."""
+        found = following(self._gateways, row, error)
+        if isinstance(found, Following):
+            self._insist(lambda connection: self._retry(connection, row, found, started), stopped)
             return
-        result = results.failed(row, error, started=started)
+        result = results.failed(row, error, started=started, warnings=found)
         self._insist(
             lambda connection: self.end(connection, row, "failed", result, started=started), stopped
         )
@@ -239,12 +235,12 @@ class Stubs:
                 attachments=with_attached(attached, made.attachments),
             )
 
-    def _retry(self, connection: sa.Connection, row: Row, wait: float, started: int) -> None:
-        following = ledger.retry_task(
-            connection, row.taskuuid, attempt=row.attempts, started=started
+    def _retry(self, connection: sa.Connection, row: Row, found: Following, started: int) -> None:
+        again = ledger.retry_task(
+            connection, row.taskuuid, attempt=row.attempts, started=started, **found.changes
         )
-        if following is not None:
-            self.queue(connection, following, delay_seconds=wait)
+        if again is not None:
+            self.queue(connection, again, delay_seconds=found.wait_seconds)
 
     def _post_response(self, connection: sa.Connection, row: Row, file: FileObject) -> None:
         """Post the picture on the stub."""
