@@ -57,7 +57,7 @@ def visit(chromium):
     visits = Visits(chromium)
     yield visits
     visits.close()
-    assert visits.complaints == []
+    assert not visits.complaints, "\n".join(visits.complaints)
 
 
 class Visits:

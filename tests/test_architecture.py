@@ -37,6 +37,12 @@ PLANNER = (
 VARIANTS = ("icons", "variants", "tracing", "printing", "encodings", "cutouts", "images")
 """From a picture to its variants: a chain as well."""
 
+DIFFUSERS = tuple(
+    f"engines.{name}"
+    for name in ("painting", "batching", "devices", "families", "fitting", "pipelines", "previews")
+)
+"""What the engine of diffusers is made of."""
+
 LEVELS = {
     "__main__": 4,
     "cli": 4,
@@ -57,8 +63,23 @@ LEVELS = {
     "work": 3,
     "durable": 2,
     "engines": 2,
+    "engines.asking": 2,
+    "engines.batching": 2,
+    "engines.devices": 2,
+    "engines.diffusers_local": 2,
     "engines.embedded": 2,
     "engines.fake": 2,
+    "engines.families": 2,
+    "engines.fitting": 2,
+    "engines.huggingface_hosted": 2,
+    "engines.painting": 2,
+    "engines.pipelines": 2,
+    "engines.previews": 2,
+    "engines.arriving": 2,
+    "engines.dialects": 2,
+    "engines.fetching": 2,
+    "engines.openai_failures": 2,
+    "engines.openai_images": 2,
     "engines.remote": 2,
     "gateways": 2,
     "liveness": 2,
@@ -108,8 +129,31 @@ SIDEWAYS = {
     "cli": {"commands", "commands.doctor"},
     "commands": {"mcp_server", "terminal", "web"},
     "commands.doctor": {"commands"},
+    "engines.batching": {"engines"},
+    "engines.diffusers_local": {"engines", "engines.asking", *DIFFUSERS},
     "engines.embedded": {"engines"},
     "engines.fake": {"engines"},
+    "engines.fitting": {"engines"},
+    "engines.huggingface_hosted": {
+        "engines",
+        "engines.arriving",
+        "engines.asking",
+        "engines.remote",
+    },
+    "engines.painting": {"engines", *DIFFUSERS[1:]},
+    "engines.pipelines": {"engines.devices"},
+    "engines.previews": {"engines"},
+    "engines.arriving": {"engines", "engines.fitting"},
+    "engines.dialects": {"engines"},
+    "engines.openai_failures": {"engines.dialects"},
+    "engines.openai_images": {
+        "engines",
+        "engines.arriving",
+        "engines.dialects",
+        "engines.fetching",
+        "engines.openai_failures",
+        "engines.remote",
+    },
     "engines.remote": {"engines"},
     "gateways": {"engines"},
     **{part: set(PLANNER[i + 1 :]) for i, part in enumerate(PLANNER)},
@@ -185,8 +229,10 @@ LIBRARIES = {
 HEAVY = {
     "alembic",
     "dbos",
+    "diffusers",
     "fastapi",
     "filelock",
+    "huggingface_hub",
     "mcp",
     "mcp_types",
     "openvino",
@@ -196,6 +242,7 @@ HEAVY = {
     "sqlalchemy",
     "tokenizers",
     "torch",
+    "transformers",
     "uvicorn",
 }
 """Libraries that a command imports when it needs them and not before."""
@@ -292,7 +339,9 @@ def test_the_lower_levels_import_few_libraries():
 def test_nothing_shipped_imports_torch_or_training():
     for path, tree in modules(SOURCE).items():
         roots = {name.split(".")[0] for name in imports(tree)}
-        assert not roots & {"torch", "training", "scipy", "resvg_py"}, path
+        assert not roots & {"training", "scipy", "resvg_py"}, path
+        if part_of(own_name(path)) not in DIFFUSERS + ("engines.diffusers_local",):
+            assert not roots & {"diffusers", "torch", "transformers"}, path
 
 
 def test_training_imports_little_of_the_package():

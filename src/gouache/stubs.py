@@ -285,13 +285,15 @@ class _Steps:
         self._attempt = attempt
         self._stopped = stopped
         self._reported = time.monotonic()
+        self._last: Step | None = None
 
     def __call__(self, step: Step) -> None:
         if self._stopped.is_set():
             raise Cancelled("the task was stopped")
-        if time.monotonic() - self._reported < PROGRESS_SECONDS:
-            return
+        if step is self._last or time.monotonic() - self._reported < PROGRESS_SECONDS:
+            return  # an engine that waits for another machine tells its last step again
         self._reported = time.monotonic()
+        self._last = step
         preview = None if step.preview is None else images.preview_url(step.preview)
         self._on_progress(
             Progress(attempt=self._attempt, step=step.step, steps=step.steps, preview=preview)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def mcp(data_dir: DataDir = None) -> None:
-    """Offer the tool generate_image over MCP, on standard input and output."""
+    """Offer generate_image as an MCP tool on stdin and stdout."""
     with errors_shown(as_json=False):
         number = _serve(read_settings(data_dir=data_dir))
     raise typer.Exit(INTERRUPTED if number == signal.SIGINT else 0)

@@ -57,7 +57,11 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
-"""Called after each step; may raise `Cancelled`, which stops the engine and reaches its caller."""
+"""Called after each step; may raise `Cancelled`, which stops the engine and reaches its caller.
+
+An engine that waits for another machine calls it with its last step again now and then, so that it can
+be stopped.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ EXAMPLES = {
     "stubpostuuid": "0f8fad5b-d9cb-469f-a165-70867728950e",
     "taskuuid": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     "fileuuid": "530cabeb-7ce7-57b1-ace3-d3795f4fa5bb",
+    "model": "dall-e-3",
 }
 """What stands for a path parameter in the commands."""
 

@@ -147,7 +147,7 @@ def task_of(service: Service, form: Form) -> tuple[dict[str, Any], dict[str, str
 
 def blamed(error: GouacheError) -> dict[str, str]:
     """Return the field that an error of the service is about, or the whole form, with the sentence."""
-    name = (error.param or "").rpartition(".")[2]
+    name = (error.param or "").rpartition(".")[2].replace("stubref", "stub")
     return {name if name in FIELDS else "whole": error.message}
 
 
