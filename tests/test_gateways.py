@@ -49,7 +49,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 def test_an_engine_is_opened_once_for_all_gateways_and_threads(monkeypatch):
     openings = []
 
-    def slow(name, settings):
+    def slow(name, settings, options):
         openings.append(name)
         threading.Event().wait(0.05)
         return FakeEngine(settings)

@@ -155,6 +155,7 @@ def _look_at_gateways(settings: Settings, report: Report) -> None:
     for name, row in settings.all_gateways.items():
         try:
             models = ", ".join(sorted(gateways.capabilities(name).models))
+            report.problems += gateways.endings(name)
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: {models}"
         except GouacheError as error:
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: cannot be used"
