@@ -24,11 +24,15 @@ def picture(width, height, seed=0, format="PNG"):
 
 
 class Double:
-    """What it was asked, and how it is to answer: `fail` is a status with headers and a body."""
+    """What it was asked, and how it is to answer.
+
+    `fail` is a status with headers and a body; `fail_hub` a status and the hub's code for it.
+    """
 
     def __init__(self):
         self.asked = []
         self.fail = None
+        self.fail_hub = None
         self.size = None
         self.slow = 0.0
         self.format = "PNG"
@@ -55,6 +59,9 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Say which providers have a model."""
+        if self.server.double.fail_hub:
+            self.fail_hub()
+            return
         if self.path.startswith("/api/models/maker/missing"):
             self.answer(
                 404,
@@ -68,6 +75,15 @@ class Answering(BaseHTTPRequestHandler):
         }
         said = {"id": "maker/model", "inferenceProviderMapping": providers}
         self.answer(200, json.dumps(said).encode())
+
+    def do_HEAD(self):
+        """Say what do_GET says, without a body."""
+        self.fail_hub()
+
+    def fail_hub(self):
+        status, code = self.server.double.fail_hub or (404, "RepoNotFound")
+        self.server.double.asked.append((self.path, None, dict(self.headers)))
+        self.answer(status, b"", headers=[("x-error-code", code)] if code else [])
 
     def do_POST(self):
         """Draw, or fail as told."""

@@ -54,11 +54,16 @@ def _ended(service, connection, number, stubref):
 
 
 def _inserted(connection, params, stubref):
+    stubpostuuid = str(uuid.uuid4()) if stubref else None
+    if stubref:
+        ledger.insert_stubpost(
+            connection, stubref, stubpostuuid, action="draw", message="", data={}, attachments=[]
+        )
     return ledger.insert_task(
         connection,
         taskuuid=str(uuid.uuid4()),
         stubref=stubref,
-        stubpostuuid=None,
+        stubpostuuid=stubpostuuid,
         name="generate_image",
         tasktype="generate_image",
         taskapigatewayuuid=str(BUILT_IN_GATEWAY),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from gouache.engines.arriving import ORIENTATION, arrived, decoded, preview
 from gouache.errors import EngineError, EngineUnavailable
-from tests.doubles.openai_images import bomb, picture
+from tests.doubles.pictures import bomb, picture
 
 
 def saved(image, form="PNG", **options):

@@ -15,6 +15,7 @@ from tests.chaos.books import (
     check_data,
     check_files,
     check_gateways,
+    check_messages,
     check_order,
     check_posts,
     check_promises,
@@ -45,6 +46,7 @@ def task(name, state="succeeded", **values):
         "stubref": "stub",
         "stubpostuuid": "post",
         "params": {"prompt": name},
+        "webhook": None,
         "started": 10,
         "ended": 20,
     }
@@ -117,3 +119,18 @@ def test_the_bookkeeper_notices_data_that_was_not_kept():
         assert wrong(check_data, [kept], [SimpleNamespace(stubref="stub", data=data)])
     right = SimpleNamespace(stubref="stub", data={"kept": {"a": 1}})
     assert wrong(check_data, [kept], [right]) == []
+
+
+def message(name, kind="task.succeeded"):
+    event = {"type": kind, "data": {"taskuuid": name}}
+    return SimpleNamespace(messageid=f"msg_{name}", event=event)
+
+
+def test_the_bookkeeper_notices_an_end_that_was_not_told_or_told_wrongly():
+    told, silent = task("a", webhook="http://127.0.0.1/"), task("b")
+    assert wrong(check_messages, [told, silent], [message("a"), message("a")]) == []
+    assert "was told as set()" in wrong(check_messages, [told], [])[0]
+    assert wrong(check_messages, [told], [message("a", "task.failed")])
+    assert wrong(check_messages, [told], [message("a"), message("a", "task.failed")])
+    assert wrong(check_messages, [silent], [message("b")])
+    assert wrong(check_messages, [], [message("c")]) == ["told of unknown tasks: {'c'}"]

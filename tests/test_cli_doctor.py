@@ -86,13 +86,17 @@ def test_no_secret_is_shown(monkeypatch):
 
 def test_the_database_is_shown_with_its_tasks_and_workers(tmp_path):
     with open_service(read_settings()) as service:
-        service.submit(NewTask(tasktype="generate_image", params={"prompt": "x"}))
+        task = NewTask(tasktype="generate_image", params={"prompt": "x"})
+        service.submit(task)
+        told = task.model_copy(update={"webhook": "https://example.org/"})
+        service.cancel(service.submit(told).taskuuid)
     _, found = answer()
     assert found["database"] == {
         "kind": "SQLite",
         "reachable": True,
         "version": VERSION,
-        "tasks": {"queued": 1},
+        "tasks": {"cancelled": 1, "queued": 1},
+        "webhooks": {"queued": 1},
         "workers": 0,
     }
     with begun(tmp_path, "serve", "--port", "0") as server:

@@ -73,6 +73,7 @@ def test_what_the_table_says_can_be_said_otherwise():
         ({"key_env": "not a name"}, "key_env", "must match"),
         ({"sizes": ["big"]}, "sizes.0", "must match"),
         ({"partial_images": 4}, "partial_images", "from 0 to 3"),
+        ({"parameters": {"n": 2, "user": "x"}}, "parameters", "must not have n"),
         ({"quality": {"ultra": {}}}, "quality.ultra", "one of standard, hd"),
     ],
 )

@@ -12,7 +12,8 @@ from gouache.engines import open_engine
 from gouache.engines.fetching import Source, fetched
 from gouache.errors import EngineError, EngineUnavailable
 from gouache.settings import Settings
-from tests.doubles.openai_images import KEY, doubled, picture
+from tests.doubles.openai_images import KEY, doubled
+from tests.doubles.pictures import picture
 
 PROMPT = "A white cat"
 VARIABLE = "DOUBLE_KEY"
@@ -68,8 +69,8 @@ def test_the_key_goes_to_the_api_and_nowhere_else(double):
         ("url: private", EngineError, "leads to a private network"),
         ("url: link-local", EngineError, "leads to a private network"),
         ("url: redirects to a private host", EngineError, "leads to a private network"),
-        ("url: another name of this machine", EngineError, "is not https"),
-        ("url: another scheme", EngineError, "is not https"),
+        ("url: another name of this machine", EngineError, "is neither https nor on the host"),
+        ("url: another scheme", EngineError, "is neither https nor on the host"),
         ("url: redirects too often", EngineError, "leads on more than 3 times"),
         ("url: huge", EngineError, "larger than 2,000,000 bytes"),
         ("url: gone", EngineUnavailable, "answered 403"),
@@ -89,7 +90,7 @@ def test_what_must_not_or_cannot_be_fetched_ends_in_one_of_our_errors(double, mo
 
 def test_an_api_with_tls_names_no_address_without(double):
     source = Source(httpx2.URL("https://127.0.0.1/v1/"), {}, 1000)
-    with pytest.raises(EngineError, match="is not https"):
+    with pytest.raises(EngineError, match="is neither https nor on the host"):
         asyncio.run(fetched(f"{double.url}/files/x", source))
     assert double.fetched == []
 

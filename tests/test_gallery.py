@@ -172,3 +172,15 @@ def test_anybody_can_use_the_gallery(server, empty, visit, scheme):
         for width in (PHONE["width"], 320):
             page.set_viewport_size({"width": width, "height": 600})
             assert overflow(page) <= 0
+
+
+def test_pages_are_sent_compressed_and_files_as_they_are(server):
+    picture = server.service.pictures(limit=1).items[0]
+    with server.client(headers={"Accept-Encoding": "gzip"}) as client:
+        page = client.get("/ui/gallery")
+        assert page.headers["content-encoding"] == "gzip"
+        assert int(page.headers["content-length"]) < len(page.content) / 3
+        for path in (f"/files/{picture.file.fileuuid}", "/openapi.json", "/health"):
+            assert "content-encoding" not in client.get(path).headers
+    with server.client(headers={"Accept-Encoding": "identity"}) as client:
+        assert client.get("/ui/gallery").text == page.text

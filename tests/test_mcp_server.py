@@ -73,11 +73,11 @@ async def over_http(url, mode="auto", **headers):
 
 
 @asynccontextmanager
-async def over_stdio(folder, mode="auto", **environment):
+async def over_stdio(folder, mode="auto", *options, **environment):
     """Begin `gouache mcp` and speak with it; what it says to people goes to err.txt."""
     own = {"GOUACHE_ENGINE": "fake", "GOUACHE_DATA_DIR": str(folder / "data")} | environment
     parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", "gouache", "mcp"], env=os.environ | own
+        command=sys.executable, args=["-m", "gouache", "mcp", *options], env=os.environ | own
     )
     with (folder / "err.txt").open("a") as errors:
         async with Client(stdio_client(parameters, errors), mode=mode) as client:
@@ -196,6 +196,20 @@ def test_a_call_over_stdio_brings_the_picture_and_its_file(tmp_path, mode):
     assert f"data in {tmp_path / 'data'}" in (tmp_path / "err.txt").read_text()
 
 
+def test_pictures_are_copied_to_a_folder_under_names_of_their_own(tmp_path):
+    folder = tmp_path / "pictures of mine"
+
+    async def called():
+        async with over_stdio(tmp_path, "auto", "--output", str(folder)) as client:
+            arguments = {"prompt": "A cup", "filename": "cup"}
+            return [await client.call_tool("generate_image", arguments) for _ in range(2)]
+
+    links = [of_type(answer, "resource_link")[0].uri for answer in asyncio.run(called())]
+    paths = [Path(unquote(urlsplit(link).path)) for link in links]
+    assert paths == [folder / "cup.png", folder / "cup 2.png"]
+    assert [size_of(path) for path in paths] == [(1024, 1024)] * 2
+
+
 @pytest.mark.embedded
 def test_the_embedded_model_draws(tmp_path):
     async def called():
@@ -205,6 +219,7 @@ def test_the_embedded_model_draws(tmp_path):
     answer = asyncio.run(called())
     assert "Drawn by gouache-1 with seed 1" in text_of(answer)
     assert picture_of(answer)[1] == (1024, 1024)
+    assert "Traceback" not in (tmp_path / "err.txt").read_text()
 
 
 def test_the_picture_is_posted_on_its_stub(server, stubref):
@@ -525,6 +540,28 @@ def test_pages_of_others_and_other_hosts_are_refused(server, headers, status, ve
     assert server.service.task_counts() == before
 
 
+def test_the_session_of_a_browser_does_not_open_it(tmp_path):
+    """Else a page could draw in the name of whoever looks at it."""
+    with served(tmp_path, start=False, api_key=KEY) as server, server.client() as browser:
+        own = {"Origin": server.url}
+        assert browser.post("/ui/login", data={"key": KEY}, headers=own).status_code == 303
+        assert browser.get("/tasks").status_code == 200, "the session is one"
+        call = call_of(1, prompt="A cup")
+        assert browser.post("/mcp", json=call, headers=ACCEPT | own).status_code == 401
+        assert states(server.service) == []
+
+
+def test_a_body_of_no_type_is_refused(server, stubref):
+    """A page of another origin could send one without being asked first."""
+    body = json.dumps(call_of(1, prompt="A cup", stubref=stubref)).encode()
+    for more in ({}, {"MCP-Protocol-Version": "2026-07-28"}):
+        answer = httpx2.post(
+            f"{server.url}/mcp", content=body, headers=ACCEPT | more, trust_env=False
+        )
+        assert answer.status_code == 400
+    assert states(server.service, stubref) == []
+
+
 def test_no_answer_is_kept_by_a_cache(server):
     answer = post(server.url, hello("2025-11-25"))
     assert answer.headers["cache-control"] == "no-store"
@@ -652,11 +689,11 @@ def test_a_server_stops_in_time_under_a_call_and_hands_its_task_back(tmp_path, m
 class Piped:
     """`gouache mcp` on pipes, with lines of JSON written by hand."""
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, *options, **environment):
         own = {"GOUACHE_ENGINE": "fake", "GOUACHE_DATA_DIR": str(folder / "data")} | environment
         self.errors = (folder / "err.txt").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gouache", "mcp"],
+            [sys.executable, "-m", "gouache", "mcp", *options],
             env=os.environ | own,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -703,7 +740,8 @@ def test_there_is_nothing_but_the_protocol_on_standard_output(tmp_path, version)
 
 
 @pytest.mark.parametrize(
-    ("end", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), ("end of input", 0)]
+    ("end", "code"),
+    [(signal.SIGTERM, 0), (signal.SIGINT, 130), ("end of input", 0), ("nobody reads", 0)],
 )
 def test_it_stops_cleanly_and_hands_back_what_runs(tmp_path, end, code):
     with Piped(tmp_path, GOUACHE_STOP_SECONDS="0") as pipes, opened(tmp_path) as service:
@@ -712,11 +750,14 @@ def test_it_stops_cleanly_and_hands_back_what_runs(tmp_path, end, code):
         pipes.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         pipes.send(call_of(1, **SLOW, quality="hd"))
         until(lambda: states(service) == ["running"])
-        if end == "end of input":
+        if isinstance(end, signal.Signals):
+            pipes.process.send_signal(end)
+        else:
+            if end == "nobody reads":
+                pipes.process.stdout.close()
+                pipes.process.stdout = None
             pipes.process.stdin.close()
             pipes.process.stdin = None
-        else:
-            pipes.process.send_signal(end)
         assert pipes.process.wait(20) == code
         assert "Traceback" not in (tmp_path / "err.txt").read_text()
         assert states(service) in NOT_ENDED, "whoever is gone has cancelled nothing"
@@ -743,9 +784,11 @@ def test_beside_a_server_it_hands_in_and_the_server_draws(tmp_path, monkeypatch)
     assert "another process draws" in (tmp_path / "err.txt").read_text()
 
 
-def test_a_data_folder_that_cannot_be_used_is_a_sentence(tmp_path):
-    (tmp_path / "data").write_text("a file")
-    with Piped(tmp_path) as pipes:
+@pytest.mark.parametrize(("folder", "options"), [("data", []), ("out", ["--output", "out"])])
+def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path, monkeypatch, folder, options):
+    monkeypatch.chdir(tmp_path)
+    Path(folder).write_text("a file")
+    with Piped(tmp_path, *options) as pipes:
         assert pipes.process.wait(20) == 4
         assert pipes.process.stdout.read() == b""
     said = (tmp_path / "err.txt").read_text()

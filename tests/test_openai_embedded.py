@@ -12,7 +12,7 @@ from tests.served import served
 def test_our_own_model_draws_a_logo_without_its_ground(tmp_path):
     with (
         served(tmp_path, engine=Settings.model_fields["engine"].default) as server,
-        official(server.url) as client,
+        official(server.url, timeout=300) as client,
     ):
         answer = client.images.generate(
             prompt="A logo of a bakery, flat, on a white background",

@@ -6,6 +6,10 @@ import httpx2
 import openai
 import pytest
 
+from gouache.contract import ImageResponse, read
+from gouache.usage import Usage
+from gouache.web.openai_images import Made, usage_of
+from gouache.web.openai_requests import ImagesRequest
 from tests.openai_clients import KEY, PROMPT, count, fetched, official, picture
 from tests.served import served
 
@@ -44,6 +48,31 @@ def test_the_call_is_a_task_like_any_other(client, server):
     assert task.payload.image.model_dump() == answer.data[0].image
     assert task.payload.image.originalname == "cat.png"
     assert answer.data[0].seed == task.payload.response.seed == 7
+
+
+def test_the_request_id_leads_to_the_task(client):
+    answer = client.images.with_raw_response.generate(prompt=PROMPT, n=2)
+    assert answer.headers["x-request-id"] == f"req_{answer.parse().data[0].taskuuid}"
+
+
+def test_usage_is_what_the_provider_tells_or_what_we_count():
+    told = ImageResponse.model_construct(usage=Usage(input_tokens=9, cost_usd="0.02"))
+    untold = ImageResponse.model_construct(usage=None)
+
+    def usage(*responses):
+        made = [Made(None, None, response, "", None, "opaque", ()) for response in responses]
+        return usage_of(read(ImagesRequest, {"prompt": "A white cat"}), made)
+
+    assert usage(told).model_dump() == {
+        "input_tokens": 9,
+        "output_tokens": 1024,
+        "total_tokens": 1033,
+        "input_tokens_details": {"text_tokens": 9, "image_tokens": 0},
+        "cost_usd": "0.02",
+    }
+    assert usage(told, told).cost_usd == "0.04"
+    assert usage(told, untold).input_tokens == 9 + 3
+    assert usage(told, untold).cost_usd is None
 
 
 def test_n_pictures_are_n_tasks_and_all_different(client, server):

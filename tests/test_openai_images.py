@@ -1,10 +1,13 @@
 """The engine of OpenAI's image dialect, against a double that keeps the live API's rules."""
 
 import io
+import re
 import subprocess
 import sys
 import threading
 import time
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +16,11 @@ from PIL import Image
 from gouache.contract import SIZES, read_request
 from gouache.engines import open_engine
 from gouache.errors import Cancelled, EngineError, EngineTimedOut, UnsupportedByEngine
+from gouache.gateways import Gateways
 from gouache.scene import STYLES
-from gouache.settings import Settings
-from tests.doubles.openai_images import FORBIDDEN, KEY, MANIFEST, doubled, picture
+from gouache.settings import Settings, read_settings
+from tests.doubles.openai_images import FORBIDDEN, KEY, doubled
+from tests.doubles.pictures import MANIFEST, picture
 from tests.served import served, until
 
 PROMPT = "A white cat sitting on a red sports car."
@@ -203,6 +208,12 @@ def test_usage_is_passed_on_streamed_or_not(double):
     assert draw(local(double)).usage is None
 
 
+def test_a_target_with_one_quality_says_that_hd_is_no_better(double):
+    said = ("hd is the same as standard at this gateway",)
+    assert draw(local(double), quality="hd").warnings == said
+    assert draw(local(double)).warnings == ()
+
+
 def test_a_seed_is_sent_where_it_is_taken_and_refused_elsewhere(double):
     engine = local(double, seed=True)
     drawing = draw(engine, seed=7)
@@ -340,3 +351,13 @@ def test_the_double_keeps_the_rules_itself(double):
         assert caught.value.param == param
     with pytest.raises(EngineError, match="refuses to draw"):
         draw(opened(double), prompt=f"a {FORBIDDEN} thing")
+
+
+def test_the_rows_of_the_documentation_open():
+    page = (Path(__file__).parents[1] / "docs" / "engines.md").read_text()
+    rows = tomllib.loads(re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1])["gateways"]
+    gateways = Gateways(read_settings(gateways=rows))
+    assert len(rows) >= 6
+    for name in rows:
+        assert gateways.capabilities(name).sizes == SIZES
+        assert "dall-e-3" in gateways.capabilities(name).models

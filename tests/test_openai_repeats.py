@@ -123,6 +123,7 @@ def test_callers_who_left_are_served_first(tmp_path):
         assert repeats.key_of(service, "f", 1) == second
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_call_survives_a_restart_of_the_server(tmp_path, monkeypatch, number):

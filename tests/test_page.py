@@ -10,6 +10,7 @@ import pytest
 
 from gouache.errors import DatabaseUnavailable
 from gouache.web.page import assets
+from gouache.web.page.feed import POSTS
 from tests.page_reading import Page
 from tests.served import served
 
@@ -165,11 +166,23 @@ def test_a_stub_is_shown_as_a_conversation(pages, stubref, server):
         "Words without influence",
         "the model fake-refusing draws no prompt",
         "Write the prompt in other words",
-        '"revised_prompt"',
+        "As JSON or curl",
     ):
         assert words in text, words
     pictures = [one["alt"] for one in page.all("img") if "/files/" in one["src"]]
     assert len(pictures) == 4 and all(pictures)
+
+
+def test_the_payload_is_on_the_page_of_a_task_and_a_click_away_on_its_stub(client, pages, stubref):
+    page = Page(pages[f"/ui/stubs/{stubref}"].text)
+    pieces = [one["hx-get"] for one in page.all("details") if "hx-get" in one.attributes]
+    piece = next(one for one in pieces if one.endswith("/payload"))
+    shown = Page(client.get(piece, headers={"HX-Request": "true"}).text).one("pre").text
+    assert json.loads(shown)["response"]["model"] == "fake-1"
+    alone = piece.removesuffix("/payload")
+    assert [link for link in page.all("a") if link["href"] == alone]
+    pres = [one.text for one in Page(client.get(alone).text).all("pre")]
+    assert [json.loads(one)["request"] for one in pres] == [json.loads(shown)["request"]]
 
 
 def test_a_long_history_is_shown_in_parts(client):
@@ -257,12 +270,17 @@ def test_what_a_page_loads_is_kept_for_good_under_the_digest_of_its_content(page
 
 
 def test_a_first_view_is_small(pages, client):
-    for path in list(pages)[:3]:
-        page = Page(pages[path].text)
+    stubref = client.post("/stubs", json={}).json()["stubref"]
+    unposted = task("A cat " * 20, disable_model_response=True)
+    for _ in range(POSTS):
+        client.post(f"/stubs/{stubref}/stubposts", json={"tasks": [unposted]}, headers=WAIT)
+    for path in (*list(pages)[:4], f"/ui/stubs/{stubref}"):
+        response = client.get(path)
+        page = Page(response.text)
         addresses = {one["src"] for one in page.all("script")}
         addresses |= {one["href"] for one in page.all("link")}
         sizes = [len(client.get(address).content) for address in addresses]
-        assert sum(sizes) + len(pages[path].content) < MOST_BYTES, path
+        assert sum(sizes) + len(response.content) < MOST_BYTES, path
 
 
 def test_below_a_path_every_address_of_ours_begins_with_it(server, pages):

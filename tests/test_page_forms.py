@@ -49,7 +49,7 @@ def count(server):
 
 
 def ended(server, taskuuid):
-    return until(lambda: (task := server.service.task(taskuuid)).ended and task)
+    return until(lambda: (task := server.service.task(taskuuid)).ended and task, 60)
 
 
 def test_a_single_task_is_started_as_it_was_typed(client, server):

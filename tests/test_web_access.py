@@ -25,6 +25,7 @@ EVERYTHING = [
     ("DELETE", "/files/7c9e6679-7425-40de-944b-e07fc1f90ae7"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
+    ("POST", "/mcp"),
     ("GET", "/nowhere"),
     ("PATCH", "/stubs"),
 ]

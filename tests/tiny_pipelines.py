@@ -16,8 +16,12 @@ from diffusers import (
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from safetensors.torch import save_file
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -107,15 +111,15 @@ def vae(kind=AutoencoderKL, latent_channels=4, **more):
 
 def unet(sample_size, **more):
     return UNet2DConditionModel(
-        block_out_channels=(8, 16),
+        block_out_channels=(4, 8, 8),
         layers_per_block=1,
         sample_size=sample_size,
         in_channels=4,
         out_channels=4,
         norm_num_groups=2,
         attention_head_dim=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         **more,
     )
 
@@ -127,7 +131,7 @@ def sd(folder):
         text_encoder=clip(),
         tokenizer=clip_tokenizer(folder),
         unet=unet(64, cross_attention_dim=WIDTH),
-        scheduler=EulerDiscreteScheduler(timestep_spacing="trailing"),
+        scheduler=EulerDiscreteScheduler(steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -150,7 +154,7 @@ def sdxl(folder):
             projection_class_embeddings_input_dim=WIDTH + 6 * 8,
             use_linear_projection=True,
         ),
-        scheduler=EulerDiscreteScheduler(),
+        scheduler=EulerDiscreteScheduler(steps_offset=1),
         add_watermarker=False,
     )
 
@@ -215,3 +219,41 @@ def save_tiny(family, folder):
     pipe = FAMILIES[family](folder / "tokenizers")
     pipe.save_pretrained(folder / family, safe_serialization=True)
     return folder / family
+
+
+def save_flagging(folder):
+    """Save a pipeline with a safety checker that flags every picture."""
+    torch.manual_seed(0)
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 16,
+        "projection_dim": 16,
+    }
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=16))
+    checker.concept_embeds_weights.data.fill_(-2)  # less than any cosine
+    small = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    parts = sd(folder / "tokenizers").components
+    whole = StableDiffusionPipeline(
+        **parts | {"safety_checker": checker, "feature_extractor": small}
+    )
+    whole.save_pretrained(folder / "flagging")
+    return folder / "flagging"
+
+
+def save_lora(folder):
+    """Save a LoRA for the U-net of the SD pipeline."""
+    unet = sd(folder / "tokenizers").unet
+    generator = torch.Generator().manual_seed(1)
+    tensors = {}
+    for name, layer in unet.named_modules():
+        if name.endswith(("to_q", "to_v")):
+            rows, columns = layer.weight.shape
+            for part, shape in (("lora_A", (2, columns)), ("lora_B", (rows, 2))):
+                tensors[f"unet.{name}.{part}.weight"] = torch.randn(shape, generator=generator)
+    path = folder / "style.safetensors"
+    save_file(tensors, path)
+    return path

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from gouache.contract import FileObject, Result
 from gouache.database import deliveries, facts, stubposts, stubs, tasks
-from gouache.errors import RequestError, StubNotFound
+from gouache.errors import StubNotFound
+from gouache.paging import page
 from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, Webhook, result
 
 Row = sa.Row[Any]
@@ -39,6 +40,8 @@ _END_TASK = (
         started=sa.func.coalesce(tasks.c.started, sa.bindparam("begin_time")),
     )
 )
+
+_OF_TASK = [name for name in TaskRecord.model_fields if name in tasks.c]
 
 
 def now() -> int:
@@ -276,7 +279,7 @@ def task_record(row: Row, *, started: int | None = None) -> TaskRecord:
     """Return a task; `started` is when the running try began, None where none is running."""
     state = "running" if row.state == "queued" and started is not None else row.state
     begun = row.started or started
-    values = {name: getattr(row, name) for name in TaskRecord.model_fields if name in row._fields}
+    values = {name: getattr(row, name) for name in _OF_TASK}
     values |= {
         "conditions": row.conditions or [],
         "state": state,
@@ -376,23 +379,3 @@ def _stub(row: Row) -> Stub:
         created=as_text(row.created),
         updated=as_text(row.updated),
     )
-
-
-def page(
-    connection: sa.Connection,
-    query: sa.Select[Any],
-    table: sa.Table,
-    limit: int,
-    after: str | None,
-) -> tuple[Sequence[Row], str | None]:
-    """Return at most `limit` rows, newest first, and the number after which they go on.
-
-    Raises:
-        RequestError: `after` comes from no page.
-    """
-    if after is not None:
-        if not after.isascii() or not after.isdigit() or len(after) > 18:
-            raise RequestError("after must be the `next` of a page", param="after")
-        query = query.where(table.c.number < int(after))
-    rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
-    return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else None

@@ -16,6 +16,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -32,6 +34,7 @@ from gouache import __version__
 from gouache.contract import BUILT_IN_GATEWAY, GenerateImage, Payload, Result, TaskError
 from gouache.errors import GouacheError, RequestError, TaskNotCancellable
 from gouache.given import read, resembling, shortened
+from gouache.images import write_atomically
 from gouache.records import NewTask, Progress, TaskRecord, result
 from gouache.service import Service
 from gouache.variants import Rendered, Variant, render
@@ -98,9 +101,14 @@ class _Call:
     is_cancelled: bool = False
 
 
-def create_server(service: Service, *, is_local: bool, shown: Shown) -> Server[Any]:
-    """Return the server of a service; where it `is_local`, links lead to files of this machine."""
-    calls = _Calls(service, is_local=is_local, shown=shown)
+def create_server(
+    service: Service, *, shown: Shown, is_local: bool = False, folder: Path | None = None
+) -> Server[Any]:
+    """Return the server of a service.
+
+    Where it `is_local`, links lead to files of this machine: to copies in `folder`, if there is one.
+    """
+    calls = _Calls(service, shown=shown, is_local=is_local, folder=folder)
     server = Server[Any](
         "gouache",
         version=__version__,
@@ -115,12 +123,15 @@ def create_server(service: Service, *, is_local: bool, shown: Shown) -> Server[A
     return server
 
 
-async def serve_stdio(service: Service) -> None:
-    """Serve one client on standard input and output until the input ends."""
-    server = create_server(service, is_local=True, shown=lambda error, _: error)
+async def serve_stdio(service: Service, folder: Path | None) -> None:
+    """Serve one client on standard input and output until the input ends or nobody reads."""
+    server = create_server(service, shown=lambda error, _: error, is_local=True, folder=folder)
     lines = cast(anyio.AsyncFile[str], _Lines())
-    async with stdio_server(stdin=lines) as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    try:
+        async with stdio_server(stdin=lines) as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+    except* BrokenPipeError:
+        _log.info("the client is gone")
 
 
 def tool(styles: Sequence[str]) -> types.Tool:
@@ -147,10 +158,13 @@ def tool(styles: Sequence[str]) -> types.Tool:
 class _Calls:
     """Turns calls into tasks, and tasks into answers."""
 
-    def __init__(self, service: Service, *, is_local: bool, shown: Shown) -> None:
+    def __init__(
+        self, service: Service, *, shown: Shown, is_local: bool, folder: Path | None
+    ) -> None:
         self._service = service
-        self._is_local = is_local
         self._shown = shown
+        self._is_local = is_local
+        self._folder = folder
         self._calls: dict[tuple[str | None, str], _Call] = {}
 
     async def tools(
@@ -257,10 +271,10 @@ class _Calls:
         assert isinstance(ended.payload, Payload), "the tool draws and does nothing else"
         assert ended.payload.response is not None, "it succeeded"
         (drawn,) = ended.payload.response.data
-        path = self._service.file_path(drawn.image.fileuuid)
-        small = render(path.read_bytes(), SMALL)
+        stored = self._service.file_path(drawn.image.fileuuid)
+        small = render(stored.read_bytes(), SMALL)
         link = types.ResourceLink(
-            uri=path.as_uri() if self._is_local else drawn.url,
+            uri=self._copy(stored, drawn.image.filename) if self._is_local else drawn.url,
             name=drawn.image.filename,
             title=drawn.image.originalname,
             description=drawn.image.alt_text or None,
@@ -275,6 +289,16 @@ class _Calls:
         return types.CallToolResult(
             content=[types.TextContent(text=text), picture, link], structured_content=content
         )
+
+    def _copy(self, stored: Path, name: str) -> str:
+        """Return the address of a stored file, or of its copy in the folder; none is overwritten."""
+        if self._folder is None:
+            return stored.as_uri()
+        plain = Path(name)
+        numbered = (f"{plain.stem} {number}{plain.suffix}" for number in count(2))
+        free = next(n for n in chain([name], numbered) if not (self._folder / n).exists())
+        write_atomically(self._folder / free, stored.read_bytes())
+        return (self._folder / free).as_uri()
 
 
 class _Lines:

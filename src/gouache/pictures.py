@@ -4,10 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gouache import files, ledger
+from gouache import files
 from gouache.database import files as stored
 from gouache.database import tasks
 from gouache.ledger import Row
+from gouache.paging import page
 from gouache.records import Page, Picture
 
 MAX_WORDS = 10
@@ -38,7 +39,7 @@ def picture_page(
     )
     for word in search.split()[:MAX_WORDS]:
         query = query.where(sa.or_(*(said.icontains(word, autoescape=True) for said in _SAID)))
-    rows, following = ledger.page(connection, query, stored, limit, after)
+    rows, following = page(connection, query, stored, limit, after)
     return Page[Picture](items=[_picture(row) for row in rows], next=following)
 
 

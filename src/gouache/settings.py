@@ -291,7 +291,7 @@ def shown_settings(settings: Settings) -> dict[str, str]:
         "webhook_url": "(set)" if settings.webhook_url else "(none)",
         "webhook_secret": "(set)"
         if settings.webhook_secret
-        else "(made; gouache webhook-secret prints it)",
+        else "(gouache webhook-secret prints it)",
         "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
         "gateways": ", ".join(settings.all_gateways),
     }

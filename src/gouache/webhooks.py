@@ -102,12 +102,16 @@ class Webhooks:
 
     def settle(self) -> None:
         """Note, as failed, the tries that DBOS ended by itself and nobody noted."""
-        for taskuuid, attempt in self._durable.given_up_deliveries():
-            row = self._row(taskuuid)
-            if row is not None and row.delivery_attempts == attempt - 1:
-                self._note(
-                    row, attempt, Answer(error="could not be tried; the worker's log says why")
-                )
+        given_up = self._durable.given_up_deliveries()
+        if not given_up:
+            return
+        with reading(self._engine) as connection:
+            found = ledger.task_rows(connection, taskuuids=[taskuuid for taskuuid, _ in given_up])
+        rows = {row.taskuuid: row for row in found}
+        answer = Answer(error="could not be tried; the worker's log says why")
+        for taskuuid, attempt in given_up:
+            if rows[taskuuid].delivery_attempts == attempt - 1:
+                self._note(rows[taskuuid], attempt, answer)
 
     def send_again(self, taskuuid: str) -> TaskRecord:
         """Send the message about a task once more, or at once where it waits for its next try.
@@ -131,6 +135,11 @@ class Webhooks:
         row = self._row(taskuuid)
         assert row is not None  # tasks are kept
         return self._views.tasks([row])[0]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many messages are in each state."""
+        with reading(self._engine) as connection:
+            return deliveries.counts(connection)
 
     def secret(self) -> str:
         """Return what messages are signed with: the setting, or what was made for this database."""

@@ -10,7 +10,7 @@ import httpx2
 import sqlalchemy as sa
 
 from gouache import images
-from gouache.database import files, stubposts, stubs, tasks
+from gouache.database import deliveries, files, stubposts, stubs, tasks
 from gouache.records import ENDED
 from gouache.service import open_service
 from gouache.settings import read_settings
@@ -51,6 +51,19 @@ def wait_until_ended(engine, seconds):
     return True
 
 
+def wait_until_told(engine, seconds):
+    """Return whether all messages about ended tasks were delivered in time."""
+    query = sa.select(sa.func.count()).where(deliveries.c.state == "queued")
+    until = time.monotonic() + seconds
+    while True:
+        with engine.connect() as connection:
+            if connection.scalar(query) == 0:
+                return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+
+
 def balance(house, engine, promises):
     """Compare everything with everything."""
     books = Books()
@@ -72,6 +85,7 @@ def balance(house, engine, promises):
     check_data(books, task_rows, stub_rows)
     check_order(books, task_rows)
     check_gateways(books, task_rows)
+    check_messages(books, task_rows, house.receiver.messages)
     check_workflows(books, workflows)
     check_answers(books, house, task_rows)
     states = Counter(row.state for row in task_rows)
@@ -220,6 +234,22 @@ def check_gateways(books, task_rows):
         if row.params.get("model") == "fake-failing" and row.state == "succeeded":
             books.must(row.gateway == "spare", f"{row.taskuuid} was drawn by what is away")
     books.counts["drawn by the spare gateway"] = sum(row.state == "succeeded" for row in spared)
+
+
+def check_messages(books, task_rows, messages):
+    """Each end was told to the webhook that wanted it, at least once, always under one id."""
+    told = {}
+    for message in messages:
+        event = message.event
+        seen = told.setdefault(event["data"]["taskuuid"], set())
+        seen.add((message.messageid, event["type"]))
+    for row in task_rows:
+        expected = {(f"msg_{row.taskuuid}", f"task.{row.state}")} if row.webhook else set()
+        found = told.pop(row.taskuuid, set())
+        books.must(found == expected, f"{row.taskuuid}, {row.state}, was told as {found}")
+    books.must(not told, f"told of unknown tasks: {set(told)}")
+    books.counts["told"] = sum(row.webhook is not None for row in task_rows)
+    books.counts["told again"] = len(messages) - books.counts["told"]
 
 
 def check_workflows(books, workflows):

@@ -27,6 +27,7 @@ class Promises:
     wrong: list = field(default_factory=list)  # answers that must not be
     guard: threading.Lock = field(default_factory=threading.Lock)
     crowded: threading.Event = field(default_factory=threading.Event)  # enough is waiting
+    webhook: str | None = None  # where ends are told to
 
 
 class Client:
@@ -84,7 +85,7 @@ class Client:
             self.stubref = answer["stubref"]
 
     def post_task(self):
-        body = {"tasktype": "generate_image", "params": self.params()}
+        body = self.told({"tasktype": "generate_image", "params": self.params()})
         if self.dice.random() < 0.6:
             body["stubref"] = self.stubref
         if self.dice.random() < 0.2:
@@ -93,13 +94,18 @@ class Client:
 
     def post_stubpost(self):
         tasks = {
-            f"picture_{n}": {"tasktype": "generate_image", "params": self.params()}
+            f"picture_{n}": self.told({"tasktype": "generate_image", "params": self.params()})
             for n in range(self.dice.randint(2, 4))
         }
         if self.dice.random() < 0.3:
             tasks["keep"] = self.keeping()
         prompts = [task["params"]["prompt"] for task in tasks.values()]
         self.post(f"/stubs/{self.stubref}/stubposts", {"tasks": tasks}, prompts)
+
+    def told(self, task):
+        """Ask for some tasks to be told of their end."""
+        wanted = self.promises.webhook and self.dice.random() < 0.5
+        return task | {"webhook": self.promises.webhook} if wanted else task
 
     def keeping(self):
         """Return a task that notes its own prompt in the stub's data."""

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.postgres import cluster
+from tests.receivers import receiver
 
 GATEWAY = "e366a208-63a2-48ea-af74-e3e0abf703b4"
 SPARE = "0b6f2a52-6f5e-4a5c-9d53-7a3f8f5d9c11"
@@ -100,8 +101,9 @@ class Process:
 class House:
     """All processes of one service, with the folder and the database they share."""
 
-    def __init__(self, folder, database_url, postgres=None):
-        self.folder, self.database_url, self.postgres = folder, database_url, postgres
+    def __init__(self, folder, there, database_url="", postgres=None):
+        self.folder, self.receiver = folder, there
+        self.database_url, self.postgres = database_url, postgres
         self.data_dir = folder / "data"
         (folder / "gouache.toml").write_text(SETTINGS)
         with socket.socket() as free:
@@ -113,6 +115,7 @@ class House:
             "GOUACHE_DATA_DIR": str(self.data_dir),
             "GOUACHE_DATABASE_URL": database_url,
             "GOUACHE_STOP_SECONDS": "3",
+            "GOUACHE_WEBHOOK_PRIVATE_NETWORKS": "true",
             "XDG_CONFIG_HOME": str(folder / "config"),
             "OMP_NUM_THREADS": "1",
         }
@@ -155,15 +158,9 @@ class House:
 def house(database, folder):
     """Make a service in the folder; its database is "sqlite", or a PostgreSQL that syncs to disk."""
     folder = Path(folder)
-    if database == "sqlite":
-        made = House(folder, "")
-        try:
-            yield made
-        finally:
-            made.stop()
-        return
-    with cluster() as postgres:
-        made = House(folder, postgres.new_database(), postgres)
+    with receiver() as there, cluster() if database == "postgres" else nullcontext() as postgres:
+        shared = (postgres.new_database(), postgres) if postgres else ()
+        made = House(folder, there, *shared)
         try:
             yield made
         finally:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx2
 import sqlalchemy as sa
 
-from tests.chaos.books import Books, balance, unended, wait_until_ended
+from tests.chaos.books import Books, balance, unended, wait_until_ended, wait_until_told
 from tests.chaos.clients import Client, Promises
 
 CLIENTS = 4
@@ -51,10 +51,10 @@ def _watch(engine, promises, crowd, stopping):
 
 def settle(house, engine, promises):
     """Let everything end, and close the books."""
-    in_time = wait_until_ended(engine, SETTLE_SECONDS)
+    in_time = wait_until_ended(engine, SETTLE_SECONDS) and wait_until_told(engine, SETTLE_SECONDS)
     time.sleep(1.5)  # a try ends a moment after its task
     books = balance(house, engine, promises)
-    books.must(in_time, f"not all tasks ended within {SETTLE_SECONDS} s")
+    books.must(in_time, f"not all tasks ended and were told within {SETTLE_SECONDS} s")
     return books
 
 
@@ -162,7 +162,7 @@ SCENARIOS = {"kills": kills, "hand-over": hand_over, "restart": restart, "zombie
 def _begin(house):
     house.start()
     engine = sa.create_engine(house.engine_url, pool_pre_ping=True)
-    return engine, Promises()
+    return engine, Promises(webhook=house.receiver.url)
 
 
 def _submit_slow(http, promises, prompt):

@@ -6,6 +6,7 @@ it got to the file it is given; it knows the server by the variables that OpenAI
 """
 
 import datetime
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,6 @@ from tests.commands import begun
 KEY = "a-key-of-more-than-16-letters"
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE.parents[1] / "constraints.txt"
-SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,11 @@ CLIENTS = (
     Client("openai, node", "official.mjs", ("openai",)),
     Client("Vercel AI SDK", "vercel.mjs", ("ai", "@ai-sdk/openai")),
     Client("LangChain", "langchain.py", ("langchain-community", "openai", "langchain"), (512, 512)),
-    Client("LlamaIndex", "llama_index.py", ("llama-index-tools-openai-image-generation",)),
+    Client(
+        "LlamaIndex",
+        "llama_index.py",
+        ("llama-index-tools-openai-image-generation", "openai", "pillow"),
+    ),
     Client("Haystack", "haystack.py", ("haystack-ai",), (1536, 1024)),
     Client("Agno", "agno.py", ("agno", "openai"), (1024, 1792)),
     Client("Semantic Kernel", "semantic_kernel.py", ("semantic-kernel",)),
@@ -77,8 +81,8 @@ class Environment:
     def version(self):
         name = re.split("[<=]", self._client.packages[0])[0]
         if self.is_node:
-            code = f"console.log(require('{name}/package.json').version)"
-            return run(["node", "-e", code], cwd=self._folder).strip()
+            facts = self._folder / "node_modules" / name / "package.json"
+            return json.loads(facts.read_text())["version"]
         code = f"from importlib.metadata import version; print(version('{name}'))"
         return run([self._python, "-c", code]).strip()
 
@@ -108,11 +112,12 @@ class Environment:
 
 
 def run(command, **options):
-    """Run a command and return what it prints; RuntimeError with its last words where it fails."""
+    """Run a command and return what it prints; RuntimeError with its last error where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
     if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise RuntimeError("".join(last)[:200] or f"exit code {done.returncode}")
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        told = [line for line in lines if "Error" in line] or lines or [f"exit {done.returncode}"]
+        raise RuntimeError(told[-1][:200])
     return done.stdout
 
 

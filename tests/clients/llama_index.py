@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from llama_index.tools.openai.image_generation import OpenAIImageGenerationToolSpec
+from llama_index.tools.openai.image_generation.base import OpenAIImageGenerationToolSpec
 
 tool = OpenAIImageGenerationToolSpec(cache_dir="pictures").to_tool_list()[0]
 (file,) = tool(text="A white cat", quality="hd", download=True).raw_output

@@ -7,29 +7,24 @@ wrong is said by `mode`; every call is kept.
 """
 
 import asyncio
-import base64
 import hashlib
-import io
 import json
 import re
 import socket
-import zlib
 from collections import Counter
 from contextlib import contextmanager
 
-import numpy as np
-from PIL import Image, PngImagePlugin
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.doubles.pictures import bomb, coded, endless, picture
 from tests.served import running
 
 KEY = "sk-double-0123456789abcdef"
 FORBIDDEN = "forbidden"
 """A prompt with this word is refused by the safety system."""
 
-MANIFEST = b"jumb....c2pa: not a real manifest, and yet it must arrive as it is"
 LIVE = {
     "gpt-image-1.5": ("low", "medium", "high", "auto"),
     "gpt-image-2": ("low", "medium", "high", "auto"),
@@ -58,22 +53,6 @@ KNOWN = set(
     ]
 )
 """What the GPT image models take; `response_format`, `style` and `seed` are not among it."""
-
-
-def picture(prompt, *, seed=0, size="1024x1024", form="PNG"):
-    """Return the file of a picture that depends on the prompt and the seed only, with a manifest."""
-    width, height = (int(side) for side in size.split("x"))
-    digest = hashlib.sha256(f"{prompt}\n{seed}".encode()).digest()
-    noise = np.random.default_rng(list(digest)).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    image = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
-    chunks = PngImagePlugin.PngInfo()
-    chunks.add(b"caBX", MANIFEST)
-    file = io.BytesIO()
-    if form == "PNG":
-        image.save(file, form, pnginfo=chunks, compress_level=1)
-    else:
-        image.save(file, form, quality=90)
-    return file.getvalue()
 
 
 def refusal(message, *, kind="invalid_request_error", param=None, code=None, status=400):
@@ -360,13 +339,6 @@ def usage_of(prompt):
     }
 
 
-def bomb():
-    """Return a small file that says it is a picture of 9000x9000."""
-    file = picture("bomb", size="64x64")
-    header = b"IHDR" + (9000).to_bytes(4, "big") * 2 + file[24:29]
-    return file[:12] + header + zlib.crc32(header).to_bytes(4, "big") + file[33:]
-
-
 def holding(data):
     return JSONResponse({"data": [{"b64_json": coded(data)}]})
 
@@ -393,15 +365,6 @@ FAILURES = {
     "redirect": lambda: Response(status_code=308, headers={"location": "http://127.0.0.1:1/"}),
 }
 """What can go wrong whatever is asked, by its mode."""
-
-
-async def endless():
-    for _ in range(200):
-        yield bytes(1024 * 1024)
-
-
-def coded(data):
-    return base64.b64encode(data).decode()
 
 
 def sse(kind, data):

@@ -101,6 +101,7 @@ def _look_at_database(settings: Settings, report: Report, *, sweep: bool) -> Non
     try:
         with open_service(settings) as service:
             found |= {"reachable": True, "version": VERSION, "tasks": service.task_counts()}
+            found["webhooks"] = service.webhooks.counts()
             found["workers"] = service.work.workers()
             _look_at_files(service, report, sweep=sweep)
     except GouacheError as error:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from gouache.addresses import web_address
 from gouache.contract import SIZES, Quality
@@ -22,6 +22,8 @@ from gouache.errors import SettingsError
 from gouache.given import Given, resembling
 
 UNKNOWN = "other"
+OURS = {"model", "n", "prompt", "stream"}
+"""What is sent only as it follows from the request."""
 
 Shape = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[x:][1-9][0-9]{0,4}$")]
 """A size like 1024x1792, or an aspect ratio like 9:16."""
@@ -93,6 +95,13 @@ class Target(Given):
     )
     reserved: str = Field("", description="Characters with a meaning of their own; sent as commas.")
     parameters: dict[str, Any] = Field({}, description="Whatever else is sent; it wins.")
+
+    @field_validator("parameters")
+    @classmethod
+    def _leave_to_us_what_is_ours(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        if found := OURS & set(parameters):
+            raise ValueError(f"must not have {', '.join(sorted(found))}")
+        return parameters
 
     def shape_for(self, model: str, size: str) -> str:
         """Return the shape that is drawn for a size: the nearest in proportion, then large enough."""

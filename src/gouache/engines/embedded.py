@@ -109,6 +109,11 @@ class EmbeddedEngine:
             warnings=(*rewritten.warnings, *_warnings(request, revision, pipeline)),
         )
 
+    def close(self) -> None:
+        """Let go of the weights."""
+        with self._loading:
+            self._loaded = None
+
     def _load(self) -> _Loaded:
         with self._loading:
             if self._loaded is None:

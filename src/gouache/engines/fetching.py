@@ -69,7 +69,7 @@ async def _answer(url: httpx2.URL, source: Source) -> bytes | str:
     if url.scheme != "https" and not (
         url.scheme == "http" and source.api.scheme == "http" and source.is_at_home(url)
     ):
-        raise EngineError(f"{_ADDRESS} is not https")
+        raise EngineError(f"{_ADDRESS} is neither https nor on the host of base_url")
     if not url.host:
         raise EngineError(f"{_ADDRESS} is none")
     try:

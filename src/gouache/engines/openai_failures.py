@@ -113,7 +113,7 @@ def _answered(response: httpx2.Response, asked: Asked) -> EngineError:
     status = response.status_code
     try:
         said = _said(response.json())
-    except ValueError:  # a web page, or nothing
+    except (ValueError, RecursionError):  # a web page, or nothing
         said = _Said()
     words = asked.quoted(said.message)
     if known := _of_code(said, status, asked):

@@ -22,7 +22,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from gouache.calling import CONNECT_SECONDS, certificates
-from gouache.contract import GenerateImage
+from gouache.contract import QUALITIES, GenerateImage
 from gouache.engines import (
     Capabilities,
     Drawing,
@@ -104,6 +104,8 @@ class OpenAIImages:
         """
         check_supported(request, self.capabilities)
         prompt, warnings = self._prompt(request)
+        if request.quality != "standard" and not self._has_qualities:
+            warnings = (*warnings, f"{request.quality} is the same as standard at this gateway")
         asked = Asked(
             target=self._target,
             model=self.capabilities.models[request.model],
@@ -129,6 +131,11 @@ class OpenAIImages:
 
     def close(self) -> None:
         """Hold nothing between pictures."""
+
+    @property
+    def _has_qualities(self) -> bool:
+        sent = [self._target.quality.get(quality, {}) for quality in QUALITIES]
+        return any(one != sent[0] for one in sent)
 
     def _key(self) -> str:
         """Return the key from its variable, or "" where none is wanted."""
@@ -257,7 +264,7 @@ class OpenAIImages:
                     tell(Step(seen, partials + 1, _shown(said)))
                 elif kind.endswith(".completed"):
                     return _Answer(data=[_Picture.model_validate(said)], usage=said.get("usage"))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             raise EngineUnavailable("the stream of the picture arrived broken") from None
         raise EngineUnavailable("the stream ended before the picture")
 

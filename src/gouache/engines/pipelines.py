@@ -229,19 +229,26 @@ def _apply_loras(pipe: Any, source: Source) -> None:
         raise EngineError(f"options.loras: {type(pipe).__name__} takes none")
     names = [f"lora_{index}" for index in range(len(source.loras))]
     for name, lora in zip(names, source.loras, strict=True):
-        path, file = Path(lora.path).expanduser(), lora.name
-        if path.is_file():
-            path, file = path.parent, path.name
-        is_here = path.is_dir()
-        pipe.load_lora_weights(
-            str(path) if is_here else lora.path,
-            weight_name=file,
-            adapter_name=name,
-            token=source.token,
-            local_files_only=is_here or source.local_files_only,
-            use_safetensors=True,
-        )
+        try:
+            _add_lora(pipe, source, lora, name)
+        except Exception as error:
+            where = f"options.loras: {lora.path} cannot be loaded"
+            raise EngineError(f"{where}: {_first_line(error)}") from error
     pipe.set_adapters(names, [lora.weight for lora in source.loras])
+
+
+def _add_lora(pipe: Any, source: Source, lora: Lora, name: str) -> None:
+    path, file = Path(lora.path).expanduser(), lora.name
+    if path.is_file():
+        path, file = path.parent, path.name
+    pipe.load_lora_weights(
+        str(path) if path.is_dir() else lora.path,
+        weight_name=file,
+        adapter_name=name,
+        token=source.token,
+        local_files_only=path.is_dir() or source.local_files_only,
+        use_safetensors=True,
+    )
 
 
 def _settle(pipe: Any, source: Source, place: Place) -> None:

@@ -52,6 +52,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.sessions = sessions_of(service)
     app.add_middleware(Gate, settings=service.settings, sessions=app.state.sessions)
     app.add_middleware(page.InWords, settings=service.settings)
+    app.add_middleware(page.Packed)
     secured = service.settings.api_key is not None
     app.openapi = lambda: openapi(secured=secured)  # type: ignore[method-assign]
     return app

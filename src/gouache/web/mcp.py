@@ -26,7 +26,7 @@ async def mcp_served(app: FastAPI) -> AsyncIterator[None]:
     """Answer calls of the service of an application; what still runs at the end is left."""
     service = app.state.service
     app.state.mcp = StreamableHTTPSessionManager(
-        create_server(service, is_local=False, shown=shown),
+        create_server(service, shown=shown),
         stateless=True,
         max_request_body_size=service.settings.max_body_bytes,
     )

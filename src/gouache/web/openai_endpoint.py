@@ -5,7 +5,6 @@ with all the rest. Software for Azure finds the same below `/openai`.
 """
 
 import asyncio
-import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -40,8 +39,6 @@ from gouache.web.parameters import Key, TheService
 from gouache.web.refusals import PRIVATE, described
 from gouache.web.schema import PICTURE_EVENTS, takes
 from gouache.web.variants import TheShelf
-
-_log = logging.getLogger(__name__)
 
 TheBody = Annotated[ImagesRequest, Depends(body_of(ImagesRequest))]
 
@@ -85,10 +82,10 @@ async def generate_images(
         fingerprint, count = fingerprint_of(request, asked), repeat_count(request)
         key = await asyncio.to_thread(repeats.key_of, service, fingerprint, count)
     taskuuids = await asyncio.to_thread(submit, service, order, key)
-    headers = PRIVATE | request_id()
-    _log.info("%s: tasks %s", headers["x-request-id"], ", ".join(taskuuids))
+    headers = PRIVATE | request_id(taskuuids[0])
     if asked.stream:
         events = PictureStream(service, shelf, asked, order).events(taskuuids)
+        headers |= {"X-Accel-Buffering": "no"}  # a proxy would keep the previews until the end
         kind = "text/event-stream"
         return StreamingResponse(kept_alive(events), media_type=kind, headers=headers)
     if not await wait_or_leave(service, request, taskuuids, None):
@@ -99,7 +96,8 @@ async def generate_images(
     if failure is not None:
         return _failed(failure, taskuuids)
     made = [await make(service, shelf, record, asked) for record in records]
-    return answer(answer_of(made, asked, order), headers=headers)
+    shown = await asyncio.to_thread(answer_of, made, asked, order)
+    return await asyncio.to_thread(answer, shown, headers=headers)
 
 
 @router.post("/openai/deployments/{model:path}/images/generations", include_in_schema=False)
@@ -151,4 +149,4 @@ def _failed(failure: GouacheError, taskuuids: list[str]) -> Response:
     """Return the answer for a call of which a task failed for good; it names all tasks."""
     body, status, headers = envelope(failure, is_final=True)
     body["error"]["tasks"] = taskuuids
-    return JSONResponse(body, status, {**PRIVATE, **headers})
+    return JSONResponse(body, status, PRIVATE | headers | request_id(taskuuids[0]))

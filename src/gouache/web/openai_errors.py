@@ -35,9 +35,9 @@ def is_openai(path: str) -> bool:
     return path.startswith(_PREFIXES)
 
 
-def request_id() -> dict[str, str]:
-    """Return the header by which one request is told from another."""
-    return {"x-request-id": f"req_{uuid.uuid4().hex}"}
+def request_id(taskuuid: str | None = None) -> dict[str, str]:
+    """Return the header by which one request is told from another; it names the task it led to."""
+    return {"x-request-id": f"req_{taskuuid or uuid.uuid4()}"}
 
 
 def status_of(kind: type[GouacheError]) -> int:

@@ -9,11 +9,12 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gouache.contract import Image, Payload
+from gouache.contract import Image, ImageResponse, Payload
 from gouache.errors import (
     EngineRateLimited,
     GouacheError,
@@ -23,6 +24,7 @@ from gouache.errors import (
 )
 from gouache.records import TaskRecord
 from gouache.service import Service
+from gouache.usage import Usage
 from gouache.variants import TRANSPARENT, Variant, render
 from gouache.web.files import tag_of_file
 from gouache.web.openai_requests import (
@@ -46,19 +48,20 @@ class InputDetails(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    text_tokens: int = Field(description="Words and marks of the prompt, for each picture.")
+    text_tokens: int = Field(description="All of them.")
     image_tokens: int = Field(0, description="None.")
 
 
-class Usage(BaseModel):
-    """What a call took, to compare it with others; nobody is billed by it."""
+class CallUsage(BaseModel):
+    """What a call used: as whoever drew the pictures counts, or as we count where they do not tell."""
 
     model_config = ConfigDict(frozen=True)
 
-    input_tokens: int = Field(description="Words and marks of the prompt, for each picture.")
-    output_tokens: int = Field(description="Squares of 32 x 32 pixels that were drawn.")
+    input_tokens: int = Field(description="Else words and marks of the prompt, for each picture.")
+    output_tokens: int = Field(description="Else squares of 32 x 32 pixels that were drawn.")
     total_tokens: int = Field(description="Both together.")
     input_tokens_details: InputDetails
+    cost_usd: str | None = Field(None, description="Ours: US dollars, where all told it.")
 
 
 class PictureData(BaseModel):
@@ -70,7 +73,7 @@ class PictureData(BaseModel):
     b64_json: str | None = Field(None, description="The file.")
     revised_prompt: str = Field(description="The prompt the model was really given.")
     image: Image = Field(description="Ours: the file as it was drawn.")
-    seed: int = Field(description="Ours: the seed it was drawn with.")
+    seed: int | None = Field(None, description="Ours: the seed it was drawn with, if any.")
     taskuuid: str = Field(description="Ours: the task that drew it.")
 
 
@@ -85,7 +88,7 @@ class ImagesAnswer(BaseModel):
     output_format: str = Field(description="png, jpeg or webp.")
     quality: str = Field(description="`medium` for our standard, `high` for our hd.")
     size: str = Field(description="Width x height in pixels.")
-    usage: Usage
+    usage: CallUsage
     safety_identifier: str | None = Field(None, description="As it was given.")
     model: str = Field(description="Ours: the model that drew.")
     warnings: list[str] = Field([], description="Ours: sentences for whoever wrote the call.")
@@ -96,7 +99,8 @@ class Made:
     """A picture in its final shape; `data` is None where its link is enough."""
 
     record: TaskRecord
-    payload: Payload
+    image: Image
+    response: ImageResponse
     url: str
     data: bytes | None
     background: str
@@ -104,15 +108,13 @@ class Made:
 
     def as_data(self, *, in_base64: bool) -> PictureData:
         """Return the picture as an answer shows it."""
-        response, image = self.payload.response, self.payload.image
-        assert response is not None and image is not None  # it succeeded
         file = base64.b64encode(self.data).decode() if in_base64 and self.data else None
         return PictureData(
             url=None if in_base64 else self.url,
             b64_json=file,
-            revised_prompt=image.revised_prompt,
-            image=image,
-            seed=response.seed,
+            revised_prompt=self.image.revised_prompt,
+            image=self.image,
+            seed=self.response.seed,
             taskuuid=self.record.taskuuid,
         )
 
@@ -127,7 +129,7 @@ async def make(service: Service, shelf: Shelf, record: TaskRecord, asked: Images
         EngineRateLimited: too many others are being made.
     """
     payload = record.payload
-    assert isinstance(payload, Payload) and payload.image is not None
+    assert isinstance(payload, Payload) and payload.image and payload.response  # it succeeded
     fileuuid, variant = payload.image.fileuuid, asked.variant
     is_clear = asked.background == TRANSPARENT
     data, said = None, list(record.warnings)
@@ -146,13 +148,11 @@ async def make(service: Service, shelf: Shelf, record: TaskRecord, asked: Images
     if variant is not None:
         url += "&" + urlencode(variant.model_dump(exclude_unset=True))
     shown = TRANSPARENT if is_clear else "opaque"
-    return Made(record, payload, url, data, shown, tuple(said))
+    return Made(record, payload.image, payload.response, url, data, shown, tuple(said))
 
 
 def answer_of(made: Sequence[Made], asked: ImagesRequest, order: Order) -> ImagesAnswer:
     """Return the answer that shows all pictures of a call."""
-    response = made[0].payload.response
-    assert response is not None
     clear = all(picture.background == TRANSPARENT for picture in made)
     said = [*order.warnings, *(sentence for picture in made for sentence in picture.warnings)]
     return ImagesAnswer(
@@ -162,9 +162,9 @@ def answer_of(made: Sequence[Made], asked: ImagesRequest, order: Order) -> Image
         output_format=asked.output_format,
         quality=shown_quality(asked),
         size=asked.shown_size,
-        usage=usage_of(asked, len(made)),
+        usage=usage_of(asked, made),
         safety_identifier=asked.safety_identifier or asked.user,
-        model=response.model,
+        model=made[0].response.model,
         warnings=list(dict.fromkeys(said)),
     )
 
@@ -174,16 +174,21 @@ def shown_quality(asked: ImagesRequest) -> str:
     return SHOWN_QUALITIES[QUALITIES[asked.quality]]
 
 
-def usage_of(asked: ImagesRequest, pictures: int) -> Usage:
-    """Return what so many pictures of a call took."""
+def usage_of(asked: ImagesRequest, made: Sequence[Made]) -> CallUsage:
+    """Return what the pictures of a call used."""
     width, height = (int(side) for side in DRAWN_SIZES.get(asked.size, asked.size).split("x"))
-    read = len(_PIECES.findall(asked.prompt)) * pictures
-    drawn = (width // PATCH_SIDE) * (height // PATCH_SIDE) * pictures
-    return Usage(
+    words = len(_PIECES.findall(asked.prompt))
+    squares = (width // PATCH_SIDE) * (height // PATCH_SIDE)
+    told = [picture.response.usage or Usage() for picture in made]
+    read = sum(words if one.input_tokens is None else one.input_tokens for one in told)
+    drawn = sum(squares if one.output_tokens is None else one.output_tokens for one in told)
+    costs = [one.cost_usd for one in told if one.cost_usd is not None]
+    return CallUsage(
         input_tokens=read,
         output_tokens=drawn,
         total_tokens=read + drawn,
         input_tokens_details=InputDetails(text_tokens=read),
+        cost_usd=f"{sum(map(Decimal, costs)):f}" if len(costs) == len(told) else None,
     )
 
 

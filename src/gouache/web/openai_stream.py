@@ -72,14 +72,14 @@ class PictureStream:
     async def _completed(self, record: TaskRecord) -> bytes:
         made = await make(self._service, self._shelf, record, self._asked)
         event = self._common("completed", made.data or b"", made.background)
-        event["usage"] = usage_of(self._asked, 1).model_dump()
+        event["usage"] = usage_of(self._asked, [made]).model_dump(exclude_none=True)
         if identifier := self._asked.safety_identifier or self._asked.user:
             event["safety_identifier"] = identifier
-        known = made.as_data(in_base64=True).model_dump(mode="json", exclude={"url", "b64_json"})
-        response = made.payload.response
-        assert response is not None
+        known = made.as_data(in_base64=False).model_dump(
+            mode="json", exclude_none=True, exclude={"b64_json"}
+        )
         said = list(dict.fromkeys((*self._order.warnings, *made.warnings)))
-        more = {"url": made.url, "model": response.model, "warnings": said}
+        more = {"model": made.response.model, "warnings": said}
         return _event("image_generation.completed", event | known | more)
 
     def _common(self, kind: str, data: bytes, background: str) -> dict[str, object]:

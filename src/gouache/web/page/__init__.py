@@ -2,6 +2,7 @@
 
 from gouache.web.page import assets, gallery, home, live, login, starting, stub, tasks
 from gouache.web.page.failing import InWords
+from gouache.web.page.packing import Packed
 
 ROUTERS = (
     login.router,
@@ -14,4 +15,4 @@ ROUTERS = (
     assets.router,
 )
 
-__all__ = ["ROUTERS", "InWords"]
+__all__ = ["ROUTERS", "InWords", "Packed"]

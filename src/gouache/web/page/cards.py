@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,26 +32,20 @@ ADVICE = {
 }
 """What to do about an error, by its code."""
 
-SHOWN_WIDTH = 640
-SMALL_WIDTH = 160
 READABLE = ("image/png", "image/jpeg", "image/webp")
 """The content types of files that have small variants."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture on a page, or, without a width, a file that is none."""
+    """A file on a page; of a picture also its size, where it is known."""
 
     fileuuid: str
     filename: str
-    alt: str
+    is_picture: bool
+    alt: str = ""
     width: int = 0
     height: int = 0
-
-    @property
-    def is_tall(self) -> bool:
-        """Whether it is higher than wide."""
-        return self.height > self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,6 @@ class Card:
     file: Shown | None
     facts: Sequence[tuple[str, str]]
     advice: str
-    payload: str
 
     @property
     def is_live(self) -> bool:
@@ -78,14 +71,19 @@ class Card:
         """Whether it draws."""
         return self.task.tasktype == "generate_image"
 
+    @property
+    def payload(self) -> str:
+        """The payload of its result, for people."""
+        payload = self.task.payload
+        if isinstance(payload, Payload):
+            payload = payload.model_dump(mode="json", exclude_none=True)
+        return as_text(payload)
+
 
 def card_of(task: TaskRecord) -> Card:
     """Return a task as it is shown."""
     request = _request(task)
-    width, height = _size(request.get("size"))
-    payload = task.payload
-    if isinstance(payload, Payload):
-        payload = payload.model_dump(mode="json", exclude_none=True)
+    width, height = size_of(request.get("size"))
     return Card(
         task=task,
         state=_state(task),
@@ -95,7 +93,6 @@ def card_of(task: TaskRecord) -> Card:
         file=_file(task, width, height),
         facts=_facts(task, request),
         advice=ADVICE.get(task.error.code, "") if task.error else "",
-        payload="" if payload is None else as_text(payload),
     )
 
 
@@ -140,28 +137,33 @@ def shortened(text: str, most: int = 80) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def files_of(attachments: Sequence[FileObject], alt: str = "") -> list[Shown]:
-    """Return the files of a stub or stubpost as they are shown; `alt` is known of the only one."""
-    return [
-        Shown(file.fileuuid, file.filename, alt or file.originalname, width=1, height=1)
-        if file.contentType in READABLE
-        else Shown(file.fileuuid, file.filename, "")
-        for file in attachments
-    ]
+def files_of(
+    attachments: Sequence[FileObject], drawn: Mapping[str, Any] | None = None
+) -> list[Shown]:
+    """Return the files of a stub or stubpost as they are shown; `drawn` is the payload of the picture."""
+    image = (drawn or {}).get("image") or {}
+    found = []
+    for file in attachments:
+        is_known = file.fileuuid == image.get("fileuuid")
+        width, height = size_of(drawn["request"].get("size")) if drawn and is_known else (0, 0)
+        alt = (image.get("alt_text") if is_known else None) or file.originalname
+        is_picture = file.contentType in READABLE
+        found.append(Shown(file.fileuuid, file.filename, is_picture, alt, width, height))
+    return found
 
 
-def _request(task: TaskRecord) -> dict[str, Any]:
-    """Return what was asked for: as it was resolved, or as it was handed in."""
-    return task.payload.request if isinstance(task.payload, Payload) else task.params
-
-
-def _size(size: object) -> tuple[int, int]:
+def size_of(size: object) -> tuple[int, int]:
     """Return width and height; those of the default where a template stands for them."""
     default = str(GenerateImage.model_fields["size"].default)
     width, _, height = str(size).partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         width, _, height = default.partition("x")
     return int(width), int(height)
+
+
+def _request(task: TaskRecord) -> dict[str, Any]:
+    """Return what was asked for: as it was resolved, or as it was handed in."""
+    return task.payload.request if isinstance(task.payload, Payload) else task.params
 
 
 def _state(task: TaskRecord) -> str:
@@ -178,7 +180,8 @@ def _file(task: TaskRecord, width: int, height: int) -> Shown | None:
         if image is None:
             return None
         alt = image.alt_text or image.originalname
-        return Shown(image.fileuuid, image.filename, alt, width, height)
+        is_picture = image.contentType in READABLE
+        return Shown(image.fileuuid, image.filename, is_picture, alt, width, height)
     made = (task.payload or {}).get("file")
     if not isinstance(made, dict):
         return None
@@ -195,7 +198,7 @@ def _facts(task: TaskRecord, request: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(
             ("Model", f"{drawn} (asked for as {asked})" if drawn and drawn != asked else asked)
         )
-        width, height = _size(request.get("size"))
+        width, height = size_of(request.get("size"))
         found.append(("Size", f"{width} × {height}"))
         found.append(("Quality", request.get("quality", "standard")))
         found.append(("Style", request.get("style")))

@@ -9,7 +9,7 @@ from gouache.records import Stub, Stubpost, TaskRecord
 from gouache.service import Service
 from gouache.web.page.cards import Card, Shown, as_text, card_of, files_of
 
-POSTS = 12
+POSTS = 10
 """Stubposts on one page: it stays small, and older ones are one link away."""
 
 TASKS = 50
@@ -122,13 +122,12 @@ def _mark(moment: int, posts: Sequence[Stubpost], tasks: Sequence[TaskRecord]) -
 
 
 def _post(post: Stubpost) -> Entry:
-    result = post.data if post.response_to else {}
-    image = (result.get("payload") or {}).get("image") or {}
+    drawn = post.data.get("payload") if post.response_to else None
     return Entry(
         created=post.created,
         post=post,
         cards=[card_of(task) for task in post.tasks.values()],
-        files=files_of(post.attachments, image.get("alt_text", "")),
+        files=files_of(post.attachments, drawn),
         data=as_text(post.data) if post.data and not post.response_to else "",
     )
 

@@ -32,6 +32,12 @@ def read_task(
     )
 
 
+@router.get("/ui/tasks/{taskuuid}/payload")
+def read_payload(request: Request, service: TheService, taskuuid: TaskUuid) -> Response:
+    """Show the payload of a task that has ended."""
+    return show(request, "payload.html", card=card_of(service.task(taskuuid)))
+
+
 @router.get("/ui/tasks/{taskuuid}/copy")
 def read_copies(request: Request, service: TheService, taskuuid: TaskUuid) -> Response:
     """Show how a program asks for the same task."""
