@@ -14,6 +14,7 @@ from gouache.commands.run import run
 from gouache.commands.serving import serve, worker
 from gouache.commands.stubs import stubs
 from gouache.commands.tasks import cancel, tasks
+from gouache.commands.usage import usage
 from gouache.commands.variant import variant
 from gouache.commands.webhooks import webhook_secret
 
@@ -35,6 +36,7 @@ app.command()(mcp)
 app.command()(stubs)
 app.command()(tasks)
 app.command(no_args_is_help=True)(cancel)
+app.command()(usage)
 app.command()(webhook_secret)
 app.command()(doctor)
 app.command()(models)

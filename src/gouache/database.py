@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry as PoolEntry
 from gouache import signatures
 from gouache.errors import DatabaseUnavailable, StorageError
 
-VERSION = "0004"
+VERSION = "0005"
 """The newest migration, in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -134,6 +134,22 @@ deliveries = _table(
     sa.Column("delivered", sa.BigInteger),
 )
 """The messages to the webhooks of ended tasks; a task that has not ended has none."""
+
+expenses = _table(
+    "expenses",
+    sa.Column("taskuuid", sa.ForeignKey("tasks.taskuuid"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("gateway", sa.String, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("sent", sa.BigInteger, nullable=False),
+    sa.Column("most_micros", sa.BigInteger),
+    sa.Column("cost_micros", sa.BigInteger),  # NULL while it is not known
+    sa.Column("input_tokens", sa.BigInteger),
+    sa.Column("output_tokens", sa.BigInteger),
+    sa.UniqueConstraint("taskuuid", "attempt"),
+    sa.Index(None, "gateway", "sent"),
+)
+"""What tries cost that were sent to engines that cost something, in micro-dollars."""
 
 files = _table(
     "files",

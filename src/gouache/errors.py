@@ -34,6 +34,7 @@
     - EngineTimedOut    504  retryable, falls back
     - ContentRefused    422
     - TaskGaveUp        500
+  + BudgetExceeded      402  the picture may cost more than is left
   + StorageError        507  the picture could not be written or read
   + DatabaseUnavailable  503  retryable
   + Cancelled           499  the caller stopped it
@@ -43,7 +44,7 @@ nothing of the request, of keys or of money. `tests/test_errors.py` compares thi
 classes. Surfaces read `code`, `status` and `retryable` and nothing else.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class GouacheError(Exception):
@@ -257,6 +258,12 @@ class EngineError(GouacheError):
     """The engine failed; the request was fine."""
 
     code = "engine_error"
+    nothing_spent = False
+
+    def unspent(self) -> Self:
+        """Say that it is certain that it cost nothing; return it."""
+        self.nothing_spent = True
+        return self
 
 
 class WeightsUnusable(EngineError):
@@ -264,6 +271,7 @@ class WeightsUnusable(EngineError):
 
     code = "weights_unusable"
     status = 503
+    nothing_spent = True
     falls_back = True
 
 
@@ -281,6 +289,7 @@ class EngineRateLimited(EngineError):
 
     code = "engine_rate_limited"
     status = 429
+    nothing_spent = True
     retryable = True
     falls_back = True
 
@@ -306,12 +315,20 @@ class ContentRefused(EngineError):
 
     code = "content_refused"
     status = 422
+    nothing_spent = True
 
 
 class TaskGaveUp(EngineError):
     """The task ended its worker again and again."""
 
     code = "task_gave_up"
+
+
+class BudgetExceeded(GouacheError):
+    """The picture may cost more than is left of a budget."""
+
+    code = "budget_exceeded"
+    status = 402
 
 
 class StorageError(GouacheError):

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from gouache import cache, model_life
+from gouache import cache, model_life, prices
 from gouache.contract import DEFAULT_MODEL, GenerateImage
 from gouache.engines import Capabilities, Engine, check_supported, choose_seed, open_engine
 from gouache.errors import GatewayNotFound, SettingsError, UnknownEngine, UnsupportedByEngine
+from gouache.rows import Price
 from gouache.settings import Gateway, Settings
 
 NEIGHBOURS = "_neighbours"
@@ -65,6 +66,11 @@ class Gateways:
             f"no gateway has the taskapigatewayuuid {uuid}; use one of {known}",
             param=_path(inside, "taskapigatewayuuid"),
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the rows."""
+        return tuple(self._rows)
 
     def row(self, name: str) -> Gateway:
         """Return the row of this name.
@@ -140,7 +146,7 @@ class Gateways:
             SettingsError, EngineError: as of `engine`.
         """
         can, row = self.capabilities(name), self.row(name)
-        model = can.models.get(request.model, request.model)
+        model = self.drawn_by(name, request)
         warning = model_life.warning(model, row.model_life, self._today())
         is_certain = request.wanted_seed is not None or not can.supports_seed
         cached = can.supports_seed if row.cache is None else row.cache
@@ -175,6 +181,29 @@ class Gateways:
             for model, asked in found.items()
         ]
         return [f"gateway {name}, asked for {asked}: {said}" for said, asked in sentences if said]
+
+    def drawn_by(self, name: str, request: GenerateImage) -> str:
+        """Return the model that draws a request at a gateway.
+
+        Raises:
+            SettingsError, EngineError: as of `engine`.
+        """
+        return self.capabilities(name).models.get(request.model, request.model)
+
+    def price(self, name: str, request: GenerateImage) -> Price | None:
+        """Return what a picture costs at a gateway; `prices.FREE` where this machine draws it.
+
+        None where nobody knows.
+
+        Raises:
+            SettingsError, EngineError: as of `engine`.
+        """
+        can, model = self.capabilities(name), self.drawn_by(name, request)
+        if model in self.row(name).prices:
+            return self.row(name).prices[model]
+        if can.provider is None:
+            return prices.FREE
+        return prices.known_prices().get((can.provider, model))
 
     def chain(self, first: str, name: str) -> list[str]:
         """Return the gateways that may take over from one, where `first` was asked for."""

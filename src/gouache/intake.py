@@ -21,6 +21,7 @@ from gouache.gateways import NEIGHBOURS, Assigned, Gateways
 from gouache.ledger import Row
 from gouache.preparing import used_params
 from gouache.records import Attachment, NewStub, NewStubpost
+from gouache.spending import Spending
 from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
 from gouache.tasktypes import PARAMS
@@ -44,11 +45,18 @@ class Intake:
     """Checks what is handed in, and writes it down."""
 
     def __init__(
-        self, engine: sa.Engine, *, gateways: Gateways, stubs: Stubs, webhooks: Webhooks
+        self,
+        engine: sa.Engine,
+        *,
+        gateways: Gateways,
+        spending: Spending,
+        stubs: Stubs,
+        webhooks: Webhooks,
     ) -> None:
         """Take in nothing yet."""
         self._engine = engine
         self._gateways = gateways
+        self._spending = spending
         self._stubs = stubs
         self._webhooks = webhooks
 
@@ -181,12 +189,16 @@ class Intake:
         """Write down a task and queue it, unless it waits for the one before it.
 
         Where `is_resolved`, what looks like a template in its params is none: it was put in.
+
+        Raises:
+            BudgetExceeded: the gateway has no money for it now.
         """
         gateway, assigned = NEIGHBOURS, Assigned()
         params = task.params if is_resolved else _certain(task.params)
         request = read(PARAMS[task.tasktype], params)
         if isinstance(request, GenerateImage):
             gateway = self._gateways.find(task.taskapigatewayuuid)
+            self._spending.check(connection, gateway, request)
             if is_resolved or not is_template(task.params):
                 assigned = self._gateways.assigned(gateway, request, owner=None)
         row = ledger.insert_task(

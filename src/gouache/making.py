@@ -25,6 +25,7 @@ from gouache.ledger import Row
 from gouache.links import Links
 from gouache.preparing import used_params
 from gouache.settings import Settings
+from gouache.spending import Spending
 from gouache.tasktypes import PARAMS
 
 _NAMESPACE = uuid.UUID("0f6b1f5e-3a7c-5c0a-9a51-6c1f0b6f2d11")
@@ -65,6 +66,7 @@ class Making:
         gateways: Gateways,
         files: FileStore,
         links: Links,
+        spending: Spending,
     ) -> None:
         """Make nothing yet."""
         self._settings = settings
@@ -72,12 +74,13 @@ class Making:
         self._gateways = gateways
         self._files = files
         self._links = links
+        self._spending = spending
 
     def made(self, row: Row, on_step: OnStep, *, started: int) -> Made:
         """Return what came of a task whose params are resolved, with its file on disk.
 
         Raises:
-            RequestError, EngineError, StorageError, Cancelled
+            RequestError, EngineError, BudgetExceeded, StorageError, Cancelled
         """
         if row.tasktype == "generate_image":
             return self._drawn_before(row, started) or self._drawn(row, on_step, started)
@@ -132,7 +135,8 @@ class Making:
         asked = self._gateways.for_engine(row.gateway, asked)
         if request.seed is None and row.seed is not None:
             asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
-        drawing = self._gateways.engine(row.gateway).generate(asked, on_step)
+        engine = self._gateways.engine(row.gateway)
+        drawing = self._spending.drawing(row, asked, lambda: engine.generate(asked, on_step))
         recipe = Recipe(
             request=request,
             seed=drawing.seed,

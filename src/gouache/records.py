@@ -242,6 +242,49 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = Field(None, description="Given as `after`, leads to the following part.")
 
 
+class Spent(BaseModel):
+    """What a model of a gateway cost on a day."""
+
+    model_config = ConfigDict(frozen=True)
+
+    day: str = Field(description="The day, UTC.")
+    gateway: str = Field(description="The gateway's name.")
+    model: str = Field(description="The model that drew.")
+    tries: int = Field(description="Tries that were sent.")
+    input_tokens: int = Field(description="Tokens that were read, as far as providers tell.")
+    output_tokens: int = Field(description="Tokens that were drawn, as far as providers tell.")
+    cost_usd: str = Field(description="US dollars that are known to be spent.")
+    open_usd: str = Field(description="US dollars set aside for tries of unknown outcome.")
+    unknown: int = Field(description="Tries of which nobody knows what they cost.")
+
+
+class BudgetState(BaseModel):
+    """What is left of the budget of a gateway in this period."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gateway: str = Field(description="The gateway's name.")
+    budget_usd: str = Field(description="US dollars that may be spent in a period.")
+    budget_period: Literal["day", "month"] = Field(description="The period, UTC.")
+    spent_usd: str = Field(description="US dollars that are spent or set aside.")
+    left_usd: str = Field(description="US dollars that are left.")
+    renews: str = Field(description="When the next period begins.")
+
+
+class UsageReport(BaseModel):
+    """What was spent since a day, and what is left of the budgets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    since: str = Field(description="The first day, UTC.")
+    tries: int = Field(description="Tries that were sent.")
+    cost_usd: str = Field(description="US dollars that are known to be spent.")
+    open_usd: str = Field(description="US dollars set aside for tries of unknown outcome.")
+    unknown: int = Field(description="Tries of which nobody knows what they cost.")
+    items: list[Spent] = Field(description="The sums by day, gateway and model.")
+    budgets: list[BudgetState] = Field(description="The budgets there are.")
+
+
 class Progress(BaseModel):
     """How far a running task is."""
 

@@ -1,14 +1,21 @@
 """The rows of the gateways in the settings: what each draws with, and within which limits."""
 
 from datetime import date
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from gouache.contract import QUALITIES, SIZES
 from gouache.given import refused
 
 GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
+
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+_PICTURE = rf"^({'|'.join(SIZES)}) ({'|'.join(QUALITIES)})$"
+SizeAndQuality = Annotated[str, StringConstraints(pattern=_PICTURE)]
 
 
 class ModelLife(BaseModel):
@@ -18,6 +25,22 @@ class ModelLife(BaseModel):
 
     ends: date | None = Field(None, description="The last day; without it no end is known.")
     replacement: str = Field("", description="What to use then.")
+
+
+class Price(BaseModel):
+    """What a model costs, in US dollars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_usd: Usd | None = Field(None, description="One picture.")
+    images_usd: dict[SizeAndQuality, Usd] = Field(
+        {}, description="One picture by size and quality, as `1024x1024 hd`."
+    )
+    input_usd: Usd | None = Field(None, description="A million tokens that are read.")
+    output_usd: Usd | None = Field(None, description="A million tokens that are drawn.")
+    at_most_usd: Usd | None = Field(
+        None, description="The most one picture can cost, where tokens or the provider say it."
+    )
 
 
 class Gateway(BaseModel):
@@ -62,6 +85,16 @@ class Gateway(BaseModel):
     )
     model_life: dict[str, ModelLife] = Field(
         {}, description="When models end, where it is not what `gouache models` shows."
+    )
+
+    prices: dict[str, Price] = Field(
+        {}, description="What models cost, where it is not what `prices.toml` has."
+    )
+    budget_usd: Usd | None = Field(
+        None, description="US dollars that may be spent in a period; without it, any."
+    )
+    budget_period: Literal["day", "month"] = Field(
+        "month", description="The period of the budget, in UTC."
     )
 
     @model_validator(mode="after")

@@ -17,12 +17,7 @@ from gouache import files, keys, ledger
 from gouache.contract import FileDetails, Task
 from gouache.database import SIGNING_KEY, open_database, reading, writing
 from gouache.durable import Durable
-from gouache.errors import (
-    FileNotFound,
-    StubExists,
-    StubpostNotFound,
-    TaskNotFound,
-)
+from gouache.errors import FileNotFound, StubExists, StubpostNotFound, TaskNotFound
 from gouache.files import FileStore
 from gouache.gateways import Gateways
 from gouache.glances import Glances
@@ -46,6 +41,7 @@ from gouache.records import (
     TaskState,
 )
 from gouache.settings import Settings
+from gouache.spending import Spending
 from gouache.stubs import Stubs
 from gouache.views import Views
 from gouache.waiting import Waiting
@@ -64,6 +60,7 @@ class Service:
         self._engine = engine
         self._files = FileStore(settings.data_dir / "files")
         self.gateways = Gateways(settings)
+        self.spending = Spending(engine, self.gateways)
         self._durable = Durable(engine)
         self._waiting = Waiting(engine)
         self.glances = Glances(engine)
@@ -76,7 +73,12 @@ class Service:
             settings, engine, gateways=self.gateways, views=self._views, links=self.links
         )
         making = Making(
-            settings, engine, gateways=self.gateways, files=self._files, links=self.links
+            settings,
+            engine,
+            gateways=self.gateways,
+            files=self._files,
+            links=self.links,
+            spending=self.spending,
         )
         self._stubs = Stubs(
             settings,
@@ -88,7 +90,11 @@ class Service:
             webhooks=self.webhooks,
         )
         self._intake = Intake(
-            engine, gateways=self.gateways, stubs=self._stubs, webhooks=self.webhooks
+            engine,
+            gateways=self.gateways,
+            spending=self.spending,
+            stubs=self._stubs,
+            webhooks=self.webhooks,
         )
         self.work = Work(
             settings,

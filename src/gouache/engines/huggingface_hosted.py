@@ -174,7 +174,8 @@ class HuggingFaceHosted:
             and not re.fullmatch("[!-~]+", key)
             and not (self._options.base_url and not key)
         ):
-            raise EngineError(f"the variable {variable} must hold the key for {self._host}")
+            message = f"the variable {variable} must hold the key for {self._host}"
+            raise EngineError(message).unspent()
         return key
 
     @property
@@ -202,7 +203,7 @@ class HuggingFaceHosted:
             case hub.HfHubHTTPError():
                 return self._answered(error.response)
             case httpx2.ConnectError():
-                return EngineUnavailable(f"{host} {why_unconnected(error)}")
+                return EngineUnavailable(f"{host} {why_unconnected(error)}").unspent()
             case httpx2.HTTPError() | hub.OfflineModeIsEnabled():
                 return EngineUnavailable(f"{host} broke off the connection")
             case UnidentifiedImageError():

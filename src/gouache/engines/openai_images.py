@@ -90,6 +90,7 @@ class OpenAIImages:
             models={"dall-e-3": models[0], **{model: model for model in models}},
             styles=tuple(STYLES),
             supports_seed=self._target.seed,
+            provider=self._target.provider,
         )
 
     def generate(self, request: GenerateImage, on_step: OnStep | None = None) -> Drawing:
@@ -148,7 +149,7 @@ class OpenAIImages:
             raise EngineError(
                 f"the variable {variable}, which is to hold the key for {self._target.base_url}, "
                 f"{state}"
-            )
+            ).unspent()
         return key
 
     def _prompt(self, request: GenerateImage) -> tuple[str, tuple[str, ...]]:

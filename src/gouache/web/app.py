@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from gouache import __version__
 from gouache.service import Service
-from gouache.web import about, files, mcp, openai_endpoint, page, stubs, tasks
+from gouache.web import about, files, mcp, openai_endpoint, page, stubs, tasks, usage
 from gouache.web.access import Gate
 from gouache.web.openai_repeats import Repeats
 from gouache.web.refusals import handle_errors
@@ -25,6 +25,7 @@ ROUTERS = (
     stubs.router,
     tasks.router,
     files.router,
+    usage.router,
     about.router,
     openai_endpoint.router,
     mcp.router,

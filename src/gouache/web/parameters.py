@@ -1,5 +1,6 @@
 """The parameters of the routes: pieces of a path, headers, and what narrows a list."""
 
+from datetime import date
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Request
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.json_schema import SkipJsonSchema
 
 from gouache.records import STUBREF, TaskState
+from gouache.rows import GatewayName
 from gouache.service import Service
 from gouache.web.prefer import MAX_WAIT_SECONDS, wait_seconds
 
@@ -72,6 +74,17 @@ class Part(BaseModel):
     limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many at most.")
     after: _Number | SkipJsonSchema[None] = Field(
         None, description="What the part before gave as `next`."
+    )
+
+
+class UsagePart(BaseModel):
+    """Which usage."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gateway: GatewayName | SkipJsonSchema[None] = Field(None, description="Only this gateway's.")
+    since: date | SkipJsonSchema[None] = Field(
+        None, description="From this day on (UTC); without it, of this month."
     )
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gouache.errors import (
     BodyTooLarge,
+    BudgetExceeded,
     EngineError,
     GatewayNotFound,
     GouacheError,
@@ -54,6 +55,7 @@ router = APIRouter(tags=["tasks"])
             WebhookRefused,
             IdempotencyKeyReused,
             EngineError,
+            BudgetExceeded,
         ),
         (200, 202),
         LOCATION | APPLIED,
