@@ -219,7 +219,8 @@ def test_usage_is_read_over_http(tmp_path):
         (budget,) = report["budgets"]
         assert (budget["spent_usd"], budget["left_usd"]) == ("0.04", "0.96")
         assert client.get("/usage", params={"gateway": "none"}).status_code == 404
-        assert client.get("/usage", params={"since": "yesterday"}).status_code == 400
+        for wrong in ("yesterday", "0", "2026-11-24T00:00:00"):
+            assert client.get("/usage", params={"since": wrong}).status_code == 400
         assert client.get("/usage", params={"until": "2026-01-01"}).status_code == 400
 
 
