@@ -24,12 +24,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 STUBREF = "2026-11-24-PAGE-0001"
-POSTS = 24
+OF_THE_STUB = 24
+"""How many of the pictures were drawn on the stub; each has two posts, and a page shows twelve."""
+
 PICTURES = 500
 PATHS = {
     "first page": "/ui",
-    f"a stub's feed, {POSTS} posts": f"/ui/stubs/{STUBREF}",
-    f"the gallery, {PICTURES} pictures": "/ui/gallery",
+    "a stub's feed": f"/ui/stubs/{STUBREF}",
+    "the gallery": "/ui/gallery",
     "a search in it": "/ui/gallery?q=gold+moon",
 }
 BARS = {"bytes": 100_000, "seconds": 0.050}
@@ -45,8 +47,8 @@ def fill(folder):
 
     with open_service(Settings(engine="fake", data_dir=folder / "data")) as service:
         service.create_stub(NewStub(stubref=STUBREF, data={"user": {"name": "Ada"}}))
-        seed_pictures(service, PICTURES - POSTS)
-        seed_pictures(service, POSTS, stubref=STUBREF)
+        seed_pictures(service, PICTURES - OF_THE_STUB)
+        seed_pictures(service, OF_THE_STUB, stubref=STUBREF)
 
 
 @contextmanager

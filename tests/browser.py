@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 MISSING = "chromium is not installed; scripts/chromium installs it"
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 OWN = re.compile(r"(http://127\.0\.0\.1:\d+/|data:|blob:|about:)")
 THIS_MACHINE_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 SCREEN, PHONE = {"width": 1100, "height": 800}, {"width": 375, "height": 720}

@@ -1,4 +1,3 @@
-import psutil
 import pytest
 
 from gouache.engines.devices import Cuda, Machine, choose_place, free_memory
@@ -36,4 +35,5 @@ def test_a_device_that_is_not_there_is_refused_by_name(device):
 
 
 def test_the_free_memory_of_the_processor_is_that_of_the_machine():
+    psutil = pytest.importorskip("psutil")
     assert 0 < free_memory("cpu") <= psutil.virtual_memory().total

@@ -26,7 +26,7 @@ from gouache.errors import (
 )
 from gouache.settings import Settings
 from tests import tiny_pipelines
-from tests.hosted_double import hosted_double
+from tests.doubles.hosted import hosted_double
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 

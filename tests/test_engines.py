@@ -33,15 +33,43 @@ from gouache.errors import (
 )
 from gouache.images import EXTENSIONS
 from gouache.settings import Settings
+from tests.doubles.hosted import hosted_double
 from tests.doubles.openai_images import KEY, doubled
 
 PROMPT = "A white cat sitting on a red sports car."
 
 
-@pytest.fixture(scope="module", params=["fake", "embedded", "openai", "local openai"])
-def engine(request, cache_dir):
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
+
+ENGINES = (
+    "fake",
+    "embedded",
+    "openai",
+    "local openai",
+    "hosted",
+    "diffusers sd",
+    "diffusers sdxl",
+    "diffusers flux2",
+)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request, cache_dir, tmp_path_factory):
     if request.param == "embedded" and not (files("gouache") / "weights/model.json").is_file():
         pytest.skip("the weights are not here")
+    if request.param.startswith("diffusers"):
+        pytest.importorskip("diffusers")
+        from tests.tiny_pipelines import save_tiny
+
+        folder = save_tiny(request.param.split()[1], tmp_path_factory.mktemp("pipelines"))
+        options = {"model": str(folder), "steps": {"standard": 2, "hd": 3}}
+        yield open_engine("diffusers_local", Settings(threads=1), options)
+        return
+    if request.param == "hosted":
+        with hosted_double() as (_, url):
+            options = {"base_url": f"{url}/endpoint", "model": "hosted"}
+            yield open_engine("huggingface_hosted", Settings(), options)
+        return
     if not request.param.endswith("openai"):
         yield open_engine(request.param, Settings(cache_dir=cache_dir))
         return
@@ -122,7 +150,8 @@ def test_each_style_is_drawn(engine, draw):
         assert draw(style=style).pixels.shape == (1024, 1024, 3)
 
 
-def test_steps_are_counted_and_previewed(engine):
+def test_steps_are_counted_and_previewed(engine, draw):
+    draw()  # some learn from it what a preview looks like
     seen = []
     engine.generate(asked(engine), seen.append)
     told = {step.step: step for step in seen if step.step}  # who waits tells its last step again
@@ -150,7 +179,9 @@ def test_cancelling_stops_between_two_steps(engine):
     ("param", "value"), [("model", "no-such-model"), ("style", "no such style")]
 )
 def test_what_an_engine_cannot_do_is_refused_by_name(engine, param, value):
-    with pytest.raises(UnsupportedByEngine, match=f"{param} '{value}'.*use one of") as caught:
+    with pytest.raises(
+        UnsupportedByEngine, match=f"{param} '{value}'.*(use one of|leave it out)"
+    ) as caught:
         engine.generate(read_request({"prompt": PROMPT, param: value}))
     assert caught.value.param == param
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gouache.contract import SIZES, read_request
 from gouache.engines import open_engine
+from gouache.engines.huggingface_hosted import Options
 from gouache.errors import (
     Cancelled,
     ContentRefused,
@@ -20,7 +21,7 @@ from gouache.errors import (
     UnsupportedByEngine,
 )
 from gouache.settings import Settings
-from tests.hosted_double import KEY, hosted_double
+from tests.doubles.hosted import KEY, hosted_double
 
 PROMPT = "a mauve walrus on a unicycle"
 
@@ -132,7 +133,7 @@ def test_each_failure_is_one_of_our_errors_after_one_call(
 ):
     double.fail = (status, headers, body)
     with pytest.raises(EngineError, match=words) as caught:
-        draw(endpoint(double, model="mine"))
+        draw(endpoint(double, model="mine", key_env="HF_TOKEN"))
     assert type(caught.value) is kind
     assert caught.value.retryable == (
         kind in (EngineRateLimited, EngineUnavailable, EngineTimedOut)
@@ -194,8 +195,23 @@ def test_a_model_that_no_provider_has_is_an_error_to_mend(double):
     assert double.asked == []
 
 
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("", "HF_TOKEN"),
+        ("https://abc.us-east-1.aws.endpoints.huggingface.cloud", "HF_TOKEN"),
+        ("https://router.huggingface.co/x", "HF_TOKEN"),
+        ("https://huggingface.co.example.org", ""),
+        ("https://example.org?huggingface.co", ""),
+        ("https://evilhuggingface.co", ""),
+    ],
+)
+def test_the_hub_s_token_goes_to_the_hub_s_hosts_unasked_and_to_no_other(url, variable):
+    assert Options(model="m", base_url=url).variable == variable
+
+
 def test_the_key_comes_from_its_variable_and_from_nowhere_else(double, monkeypatch):
-    draw(endpoint(double, key_env="MINE"))
+    draw(endpoint(double))
     assert "authorization" not in {name.lower() for name in double.asked[0][2]}
     monkeypatch.setenv("MINE", "hf_mine")
     draw(endpoint(double, key_env="MINE"))
@@ -213,6 +229,7 @@ def test_the_key_comes_from_its_variable_and_from_nowhere_else(double, monkeypat
         ({"model": "m", "steps": {"standard": 0}}, r"options\.steps\.standard"),
         ({"model": "m", "colour": 1}, "options has no field 'colour'"),
         ({"base_url": "ftp://x"}, "http"),
+        ({"base_url": "https://huggingface.co@example.org/x"}, "without a name or password"),
     ],
 )
 def test_bad_options_are_refused_by_name(options, words):

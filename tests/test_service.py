@@ -469,6 +469,7 @@ def test_lists_come_in_pages_newest_first(opened):
     other = service.submit(task())
     assert [t.taskuuid for t in service.tasks().items] == [other.taskuuid, one.taskuuid]
     assert [t.taskuuid for t in service.tasks(stubref=refs[0]).items] == [one.taskuuid]
+    assert [t.taskuuid for t in service.tasks(single=True).items] == [other.taskuuid]
     assert service.tasks(state="succeeded").items == []
     posts = [service.add_stubpost(refs[1], NewStubpost(message=str(n))) for n in range(3)]
     page = service.stubposts(refs[1], limit=2)
@@ -602,4 +603,4 @@ def test_on_sqlite_one_process_runs_tasks(opened, url):
         pytest.skip("on PostgreSQL any number do")
     opened()
     with pytest.raises(AlreadyRunning):
-        opened(start=False).start()
+        opened(start=False).work.start()

@@ -22,8 +22,9 @@ def key_row(connection: sa.Connection, key: str) -> Row | None:
     return connection.execute(query).one_or_none()
 
 
-def recent_key(connection: sa.Connection, prefix: str, *, since: int) -> str | None:
-    """Return the newest idempotency key that begins with a prefix and was written since then."""
+def recent_key(connection: sa.Connection, prefix: str, *, seconds: float) -> str | None:
+    """Return the newest idempotency key that begins with a prefix and is at most that old."""
+    since = ledger.now() - int(seconds * 1000)
     query = (
         sa.select(idempotency_keys.c.key)
         .where(

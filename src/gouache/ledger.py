@@ -248,6 +248,7 @@ def task_row_page(
     state: TaskState | None,
     running: Sequence[str],
     stubref: str | None,
+    single: bool,
     limit: int,
     after: str | None,
 ) -> tuple[Sequence[Row], str | None]:
@@ -266,6 +267,8 @@ def task_row_page(
         query = query.where(tasks.c.state == state)
     if stubref is not None:
         query = query.where(tasks.c.stubref == stubref)
+    if single:
+        query = query.where(tasks.c.stubref.is_(None))
     return page(connection, query, tasks, limit, after)
 
 

@@ -225,15 +225,13 @@ class Service:
         def write(connection: sa.Connection, first: Row) -> str:
             return str(self._intake.repeat(connection, first, new_seed=new_seed).taskuuid)
 
-        return self.task(
-            self._intake.once(key, "repeat", body, lambda: self._task_row(taskuuid), write)
-        )
+        written = self._intake.once(key, "repeat", body, lambda: self._task_row(taskuuid), write)
+        return self.task(written)
 
     def recent_key(self, prefix: str, *, seconds: float) -> str | None:
         """Return the newest idempotency key that begins so and is at most that old."""
         with reading(self._engine) as connection:
-            since = ledger.now() - int(seconds * 1000)
-            return keys.recent_key(connection, prefix, since=since)
+            return keys.recent_key(connection, prefix, seconds=seconds)
 
     def task(self, taskuuid: str) -> TaskRecord:
         """Return a task and, once it has ended, its result.
@@ -248,10 +246,11 @@ class Service:
         *,
         state: TaskState | None = None,
         stubref: str | None = None,
+        single: bool = False,
         limit: int = 20,
         after: str | None = None,
     ) -> Page[TaskRecord]:
-        """Return tasks, newest first; a bad `after` is a RequestError."""
+        """Return tasks, newest first, or only the single ones; a bad `after` is a RequestError."""
         running = list(self._durable.running()) if state in ("queued", "running") else []
         with reading(self._engine) as connection:
             rows, following = ledger.task_row_page(
@@ -259,6 +258,7 @@ class Service:
                 state=state,
                 running=running,
                 stubref=stubref,
+                single=single,
                 limit=limit,
                 after=after,
             )

@@ -149,6 +149,7 @@ def _look_at_weights(report: Report) -> None:
 
 
 def _look_at_gateways(settings: Settings, report: Report) -> None:
+    from gouache.engines import Explained
     from gouache.gateways import Gateways
 
     gateways = Gateways(settings)
@@ -156,8 +157,10 @@ def _look_at_gateways(settings: Settings, report: Report) -> None:
     for name, row in settings.all_gateways.items():
         try:
             models = ", ".join(sorted(gateways.capabilities(name).models))
+            engine = gateways.engine(name)
+            said = "; ".join([models, *(engine.explain() if isinstance(engine, Explained) else ())])
             report.problems += gateways.endings(name)
-            found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: {models}"
+            found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: {said}"
         except GouacheError as error:
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: cannot be used"
             report.problems.append(error.message)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,18 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of memory and connections; it draws no more."""
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """An engine that can say where and how it draws."""
+
+    def explain(self) -> tuple[str, ...]:
+        """Return sentences; that may take seconds.
+
+        Raises:
+            SettingsError: an option asks for what is not there.
+        """
 
 
 class NoOptions(Given):

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
+from PIL import Image, UnidentifiedImageError
 from pydantic import Field, model_validator
 
 from gouache.addresses import web_address
@@ -29,7 +30,7 @@ from gouache.engines import (
     read_options,
     remote,
 )
-from gouache.engines.arriving import arrived
+from gouache.engines.arriving import arrived, smaller
 from gouache.engines.asking import Guidance, Steps
 from gouache.errors import (
     ContentRefused,
@@ -43,6 +44,9 @@ from gouache.settings import Settings
 
 LONGEST_WAIT_SECONDS = 3600.0
 """What Retry-After can ask for."""
+
+OWN_HOSTS = re.compile(r"([\w.-]+\.)?huggingface\.(co|cloud)(:443)?", re.ASCII)
+"""Whom the hub's token may be sent to unasked."""
 
 _REFUSED = re.compile(r"nsfw|moderat|safety|content policy|sensitive content", re.IGNORECASE)
 
@@ -59,10 +63,10 @@ class Options(Given, extra="forbid"):
         description="Who draws; the first of the account's providers that has the model.",
     )
     base_url: str = Field("", description="An endpoint of one's own, instead of a provider.")
-    key_env: str = Field(
-        "HF_TOKEN",
+    key_env: str | None = Field(
+        None,
         pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
-        description="The variable that holds the key: of the hub, or of the provider.",
+        description="The variable that holds the key; HF_TOKEN, but not for hosts of others.",
     )
     bill_to: str | None = Field(None, min_length=1, description="The organisation that pays.")
     steps: Steps = Field(Steps(), description="Steps by quality; without them the model's own.")
@@ -86,6 +90,19 @@ class Options(Given, extra="forbid"):
     def shown(self) -> str:
         """The model's name as results show it."""
         return self.model or "endpoint"
+
+    @property
+    def host(self) -> str:
+        """The host of `base_url`, with its port; "" without one."""
+        return re.sub(r"^https?://([^/?#]*).*$", r"\1", self.base_url)
+
+    @property
+    def variable(self) -> str:
+        """The variable that holds the key, "" where none is sent; the hub's goes to the hub's hosts."""
+        if self.key_env is not None:
+            return self.key_env
+        is_ours = not self.base_url or OWN_HOSTS.fullmatch(self.host)
+        return "HF_TOKEN" if is_ours else ""
 
 
 class HuggingFaceHosted:
@@ -123,7 +140,7 @@ class HuggingFaceHosted:
         data = remote.wait_for(partial(self._ask, request, seed), on_step, steps=1)
         picture = arrived(data, request.width, request.height)
         if on_step:
-            on_step(Step(1, 1))
+            on_step(Step(1, 1, smaller(Image.fromarray(picture.pixels))))
         return Drawing(
             pixels=picture.pixels,
             model=self._options.shown,
@@ -167,7 +184,7 @@ class HuggingFaceHosted:
 
     def _key(self) -> str:
         """Return the key from its variable, or "" where none is wanted."""
-        variable = self._options.key_env
+        variable = self._options.variable
         key = os.environ.get(variable, "") if variable else ""
         if (
             variable
@@ -181,16 +198,15 @@ class HuggingFaceHosted:
     @property
     def _host(self) -> str:
         """Who draws, in an error."""
-        if self._options.base_url:
-            return re.sub(r"^https?://([^/]*@)?([^/]*).*$", r"\2", self._options.base_url)
         provider = self._options.provider
-        return "Hugging Face's providers" if provider == "auto" else provider
+        return self._options.host or (
+            "Hugging Face's providers" if provider == "auto" else provider
+        )
 
     def _failure_of(self, error: Exception) -> EngineError:
         """Return what a failure of the client is to us."""
         import httpx2
         from huggingface_hub import errors as hub
-        from PIL import UnidentifiedImageError
 
         host = self._host
         match error:
@@ -218,7 +234,7 @@ class HuggingFaceHosted:
     def _answered(self, response: Any) -> EngineError:
         """Return what an answer with a status of failure is to us."""
         status, host, model = response.status_code, self._host, self._options.shown
-        variable = self._options.key_env or "key_env"
+        variable = self._options.variable or "that key_env names"
         if status in (400, 403, 422, 451) and _REFUSED.search(_words(response)):
             return ContentRefused(f"{host} refuses to draw this prompt", param="prompt")
         known = {

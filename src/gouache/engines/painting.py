@@ -188,7 +188,7 @@ class _Watch:
 @contextmanager
 def _tiles(pipe: Any, wanted: bool) -> Iterator[None]:
     """Let the decoder work in tiles for a while, which takes less memory."""
-    vae = getattr(pipe, "vae", None)
+    vae: Any = getattr(pipe, "vae", None)
     if not wanted or not hasattr(vae, "enable_tiling"):
         yield
         return

@@ -8,6 +8,8 @@ Shapes: latents of one picture are (C, h, w), or (h * w, C) where the model pack
 (h, w, C) float32.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -27,7 +29,7 @@ class Projection:
         """Know nothing yet."""
         self._inputs: NDArray[np.float64] | None = None
         self._outputs: NDArray[np.float64] | None = None
-        self._map: NDArray[np.float64] | None = None
+        self._map: NDArray[np.floating[Any]] | None = None
         self._deviation = 1.0
 
     @property
@@ -42,7 +44,7 @@ class Projection:
         small = Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)
         x = _with_one(grid)
         y = np.asarray(small, np.float64).reshape(-1, 3)
-        if self._inputs is None or len(self._inputs) != channels + 1:
+        if self._inputs is None or self._outputs is None or len(self._inputs) != channels + 1:
             self._inputs = RIDGE * len(x) * np.eye(channels + 1)
             self._outputs = np.zeros((channels + 1, 3))
         self._inputs += x.T @ x

@@ -15,6 +15,9 @@ POSTS = 10
 TASKS = 50
 """How many of the stub's newest tasks are looked through for those that came without a stubpost."""
 
+COMMIT_MS = 2000
+"""How long after the time that is written as its end a task may still be seen as running."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -103,7 +106,7 @@ def news(service: Service, stubref: str, mark: str) -> tuple[list[Entry], str]:
 
 def changed(service: Service, stubref: str, mark: str) -> list[TaskRecord]:
     """Return a stub's newest tasks that have not ended or have since a mark, oldest first."""
-    since = ledger.as_text(int(mark.partition("_")[0]))
+    since = ledger.as_text(int(mark.partition("_")[0]) - COMMIT_MS)
     tasks = service.tasks(stubref=stubref, limit=TASKS).items
     return [task for task in reversed(tasks) if task.ended is None or task.ended >= since]
 

@@ -13,10 +13,7 @@ from gouache.web.page.rendering import is_partial, show
 from gouache.web.parameters import TheService
 
 STUBS = 12
-TASKS = 40
-"""How many of the newest tasks are looked through for those without a stub."""
-
-SHOWN_TASKS = 8
+TASKS = 8
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,17 +37,17 @@ def home(
 ) -> Response:
     """Return the first page, with a form as it was sent."""
     page = service.stubs(limit=STUBS, after=after)
-    tasks = [task for task in service.tasks(limit=TASKS).items if task.stubref is None]
+    tasks = service.tasks(single=True, limit=TASKS).items
     glances = service.glances.of([stub.stubref for stub in page.items])
     shown: dict[str, Any] = {
         "stubs": [(stub, glances.get(stub.stubref)) for stub in page.items],
         "following": page.next,
         "after": after,
-        "cards": [card_of(task) for task in tasks[:SHOWN_TASKS]] if after is None else [],
+        "cards": [card_of(task) for task in tasks] if after is None else [],
     }
     text = repr(
         [(stub.stubref, stub.updated) for stub in page.items]
-        + [(task.taskuuid, task.state) for task in tasks[:SHOWN_TASKS]]
+        + [(task.taskuuid, task.state) for task in tasks]
     )
     state = hashlib.sha256(text.encode()).hexdigest()[:16]
     if is_partial(request) and seen:

@@ -5,6 +5,7 @@ import io
 import json
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -38,10 +39,12 @@ class Double:
         self.format = "PNG"
         self.body = None
 
-    def drawn(self, given):
+    def drawn(self, prompt, given):
         """Return the picture that a request gets."""
         width, height = self.size or (given.get("width", 512), given.get("height", 512))
-        return picture(width, height, given.get("seed", 0), self.format)
+        return picture(
+            width, height, zlib.crc32(prompt.encode()) + given.get("seed", 0), self.format
+        )
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -102,11 +105,15 @@ class Answering(BaseHTTPRequestHandler):
         elif self.server.double.body is not None:
             self.answer(200, self.server.double.body, "text/html")
         elif self.path == "/endpoint":
-            self.answer(200, self.server.double.drawn(given["parameters"]), "image/png")
+            self.answer(
+                200, self.server.double.drawn(given["inputs"], given["parameters"]), "image/png"
+            )
         else:
             if "size" in given:
                 given["width"], given["height"] = map(int, given["size"].split("x"))
-            base64_text = base64.b64encode(self.server.double.drawn(given)).decode()
+            base64_text = base64.b64encode(
+                self.server.double.drawn(given["prompt"], given)
+            ).decode()
             self.answer(200, json.dumps({"data": [{"b64_json": base64_text}]}).encode())
 
 
