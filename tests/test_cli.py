@@ -200,7 +200,7 @@ def test_an_option_mistyped_is_not_taken_for_a_prompt():
         ([CAT, "--seed", "-1"], 2, "seed", "0 to 4294967295"),
         ([CAT, "--style", "oil"], 2, "style", "use one of flat, cartoon"),
         ([CAT, "--model", "oil"], 2, "model", "use one of dall-e-3, fake-1"),
-        ([CAT, "--engine", "oil"], 2, "engine", "use one of embedded, fake"),
+        ([CAT, "--engine", "oil"], 2, "engine", "use one of diffusers_local, embedded, fake"),
         (["--from", __file__], 2, None, "not a PNG"),
         (["--from", "missing.png"], 4, None, "missing.png could not be read: No such file"),
         ([CAT, "--output", __file__ + "/cat.png"], 4, None, "is not a folder"),

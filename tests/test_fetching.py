@@ -12,24 +12,12 @@ from gouache.engines import open_engine
 from gouache.engines.fetching import Source, fetched
 from gouache.errors import EngineError, EngineUnavailable
 from gouache.settings import Settings
-from tests.doubles.openai_images import KEY, doubled
+from tests.doubles.openai_images import KEY, VARIABLE
+from tests.doubles.openai_images import double as double
+from tests.doubles.openai_images import running_double as running_double
 from tests.doubles.pictures import picture
 
 PROMPT = "A white cat"
-VARIABLE = "DOUBLE_KEY"
-
-
-@pytest.fixture(scope="module")
-def running_double():
-    with doubled() as double:
-        yield double
-
-
-@pytest.fixture
-def double(running_double, monkeypatch):
-    monkeypatch.setenv(VARIABLE, KEY)
-    running_double.forget()
-    return running_double
 
 
 def draw(double, **options):

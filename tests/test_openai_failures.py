@@ -22,11 +22,12 @@ from gouache.errors import (
     EngineUnavailable,
 )
 from gouache.settings import Settings
-from tests.doubles.openai_images import FORBIDDEN, KEY, doubled
+from tests.doubles.openai_images import FORBIDDEN, KEY, VARIABLE
+from tests.doubles.openai_images import double as double
+from tests.doubles.openai_images import running_double as running_double
 from tests.served import served, until
 
 PROMPT = "Zebulon's velvet zeppelin over a quiet harbour"
-VARIABLE = "DOUBLE_KEY"
 GATEWAY = str(uuid4())
 TRIES = 3
 
@@ -60,19 +61,6 @@ STREAMED = [
     ("500", EngineUnavailable, "answered 500"),
     ("html", EngineError, "check base_url"),
 ]
-
-
-@pytest.fixture(scope="module")
-def running_double():
-    with doubled() as double:
-        yield double
-
-
-@pytest.fixture
-def double(running_double, monkeypatch):
-    monkeypatch.setenv(VARIABLE, KEY)
-    running_double.forget()
-    return running_double
 
 
 @pytest.fixture(autouse=True)

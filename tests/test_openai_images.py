@@ -19,25 +19,13 @@ from gouache.errors import Cancelled, EngineError, EngineTimedOut, UnsupportedBy
 from gouache.gateways import Gateways
 from gouache.scene import STYLES
 from gouache.settings import Settings, read_settings
-from tests.doubles.openai_images import FORBIDDEN, KEY, doubled
+from tests.doubles.openai_images import FORBIDDEN, KEY, VARIABLE
+from tests.doubles.openai_images import double as double
+from tests.doubles.openai_images import running_double as running_double
 from tests.doubles.pictures import MANIFEST, picture
 from tests.served import served, until
 
 PROMPT = "A white cat sitting on a red sports car."
-VARIABLE = "DOUBLE_KEY"
-
-
-@pytest.fixture(scope="module")
-def running_double():
-    with doubled() as double:
-        yield double
-
-
-@pytest.fixture
-def double(running_double, monkeypatch):
-    monkeypatch.setenv(VARIABLE, KEY)
-    running_double.forget()
-    return running_double
 
 
 def opened(double, **options):

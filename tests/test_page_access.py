@@ -1,6 +1,7 @@
 """The page for everybody: without script, by keyboard, read aloud, in the dark, on a phone, with a key."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -146,6 +147,15 @@ def test_nothing_on_a_page_in_the_making_keeps_anybody_out(server, visit, scheme
     page.get_by_role("button", name="Draw it").click()
     expect(page.get_by_label("Seed")).to_have_attribute("aria-invalid", "true")
     assert findings(page) == []
+
+
+@pytest.mark.parametrize("late", ["htmx.min.js", "hx-sse.min.js", "page.js"])
+def test_a_script_that_comes_late_keeps_no_page_from_changing(server, visit, late):
+    page = visit("about:blank")
+    page.route(f"**/{late}", lambda route: (time.sleep(0.4), route.continue_()))
+    taskuuid = draw(server, f"Slow, with {late} late", model="fake-slow", quality="hd")
+    page.goto(f"{server.url}/ui/tasks/{taskuuid}")
+    expect(page.get_by_role("img", name="The picture so far")).to_be_visible()
 
 
 def test_every_picture_has_words(server, drawn, visit):

@@ -109,7 +109,8 @@ def test_a_stub_tells_of_tasks_that_come_without_a_post(client, stubref):
         task = client.post("/tasks", json=QUICK | {"stubref": stubref}).json()
         event, _ = first(events, f'id="lone-{task["taskuuid"]}"')
         assert "A task without a post" in event["data"]
-        first(events, READY)
+        if ">Done<" not in event["data"]:  # a quick one has ended when it is first told of
+            first(events, READY)
 
 
 def test_more_tasks_than_are_watched_at_once_are_all_told_of(client, stubref):

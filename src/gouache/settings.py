@@ -230,7 +230,7 @@ class Settings(BaseSettings):
     @property
     def rewriter_key(self) -> SecretStr | None:
         """The key the rewriter wants, from the variable the settings name."""
-        key = os.environ.get(self.rewriter_key_env, "") if self.rewriter_key_env else ""
+        key = key_in(self.rewriter_key_env)
         return SecretStr(key) if key else None
 
     @property
@@ -275,6 +275,11 @@ def read_settings(**given: object) -> Settings:
         raise SettingsError(message, param=name) from error
     settings._sources = _sources(values)
     return settings
+
+
+def key_in(variable: str) -> str:
+    """Return the key that a variable of the environment holds, or "" without a variable or a key."""
+    return os.environ.get(variable, "") if variable else ""
 
 
 def settings_sources(settings: Settings) -> dict[str, str]:

@@ -14,6 +14,7 @@ import socket
 from collections import Counter
 from contextlib import contextmanager
 
+import pytest
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -22,6 +23,9 @@ from tests.doubles.pictures import bomb, coded, endless, picture
 from tests.served import running
 
 KEY = "sk-double-0123456789abcdef"
+VARIABLE = "DOUBLE_KEY"
+"""Holds the key in tests that use the fixture `double`."""
+
 FORBIDDEN = "forbidden"
 """A prompt with this word is refused by the safety system."""
 
@@ -387,3 +391,18 @@ def doubled():
         double.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with running(Starlette(routes=routes), listener):
             yield double
+
+
+@pytest.fixture(scope="module")
+def running_double():
+    """The double of a file of tests."""
+    with doubled() as double:
+        yield double
+
+
+@pytest.fixture
+def double(running_double, monkeypatch):
+    """The double with no calls yet, and its key in `VARIABLE`."""
+    monkeypatch.setenv(VARIABLE, KEY)
+    running_double.forget()
+    return running_double

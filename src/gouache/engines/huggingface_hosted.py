@@ -6,7 +6,6 @@ steps and guidance are passed on; a provider that has no use for one leaves it o
 
 import asyncio
 import io
-import os
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -40,7 +39,7 @@ from gouache.errors import (
     EngineUnavailable,
 )
 from gouache.given import Given
-from gouache.settings import Settings
+from gouache.settings import Settings, key_in
 
 LONGEST_WAIT_SECONDS = 3600.0
 """What Retry-After can ask for."""
@@ -185,7 +184,7 @@ class HuggingFaceHosted:
     def _key(self) -> str:
         """Return the key from its variable, or "" where none is wanted."""
         variable = self._options.variable
-        key = os.environ.get(variable, "") if variable else ""
+        key = key_in(variable)
         if (
             variable
             and not re.fullmatch("[!-~]+", key)

@@ -8,7 +8,6 @@ report on this machine nor what its variables would add.
 """
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -38,7 +37,7 @@ from gouache.engines.dialects import read_target
 from gouache.engines.fetching import Source, fetched
 from gouache.errors import EngineError, EngineTimedOut, EngineUnavailable
 from gouache.scene import STYLES
-from gouache.settings import Settings
+from gouache.settings import Settings, key_in
 from gouache.usage import Usage
 
 try:
@@ -143,7 +142,7 @@ class OpenAIImages:
         variable = self._target.key_env
         if not variable:
             return ""
-        key = os.environ.get(variable, "")
+        key = key_in(variable)
         if not re.fullmatch("[!-~]+", key):
             state = "is not set" if not key else "holds what cannot be a key"
             raise EngineError(

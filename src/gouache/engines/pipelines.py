@@ -5,7 +5,6 @@ unless the options allow it.
 """
 
 import gc
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import Field
 from gouache.engines.devices import Place
 from gouache.errors import EngineError, EngineUnavailable, GouacheError
 from gouache.given import Given, shortened
+from gouache.settings import key_in
 
 EXTRA = "pip install 'gouache[diffusers]'"
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "psutil")
@@ -68,7 +68,7 @@ class Source(Given, extra="forbid"):
     @property
     def token(self) -> str | Literal[False]:
         """The hub's token; False keeps the library from looking for one of its own."""
-        return os.environ.get(self.key_env, "") or False
+        return key_in(self.key_env) or False
 
 
 def check_installed() -> None:
