@@ -23,6 +23,7 @@ from gouache.gateways import Gateways
 from gouache.images import Recipe
 from gouache.ledger import Row
 from gouache.links import Links
+from gouache.pacing import Pacing
 from gouache.preparing import used_params
 from gouache.settings import Settings
 from gouache.spending import Spending
@@ -75,12 +76,14 @@ class Making:
         self._files = files
         self._links = links
         self._spending = spending
+        self._pacing = Pacing(engine, gateways)
 
     def made(self, row: Row, on_step: OnStep, *, started: int) -> Made:
         """Return what came of a task whose params are resolved, with its file on disk.
 
         Raises:
             RequestError, EngineError, BudgetExceeded, StorageError, Cancelled
+            TooEarly: the gateway's rate limit makes it wait; nothing was sent.
         """
         if row.tasktype == "generate_image":
             return self._drawn_before(row, started) or self._drawn(row, on_step, started)
@@ -136,6 +139,7 @@ class Making:
         if request.seed is None and row.seed is not None:
             asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
         engine = self._gateways.engine(row.gateway)
+        self._pacing.take_turn(row.gateway)
         drawing = self._spending.drawing(row, asked, lambda: engine.generate(asked, on_step))
         recipe = Recipe(
             request=request,

@@ -33,6 +33,7 @@ from gouache.gateways import Gateways
 from gouache.ledger import Row
 from gouache.making import Made, Making, uuid_of
 from gouache.neighbours import merged, with_attached
+from gouache.pacing import TooEarly
 from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
 from gouache.retrying import Following, following
@@ -79,8 +80,13 @@ class Stubs:
             return  # killed between the end of the task and the end of the try
         seconds = self._gateways.row(row.gateway).timeout_seconds
         try:
-            async with asyncio.timeout(seconds):
-                await asyncio.to_thread(self._run, row, on_progress, started, stopped)
+            while True:
+                try:
+                    async with asyncio.timeout(seconds):
+                        await asyncio.to_thread(self._run, row, on_progress, started, stopped)
+                    return
+                except TooEarly as early:  # it waits outside of the time that a try may take
+                    await asyncio.sleep(early.seconds)
         except TimeoutError:
             stopped.set()
             error = EngineTimedOut(f"the engine took longer than {seconds:g} s")
@@ -172,6 +178,8 @@ class Stubs:
             on_step = _Steps(on_progress, row.attempts, stopped)
             self._finish(row, self._making.made(row, on_step, started=started), started, stopped)
         except Exception as error:
+            if isinstance(error, TooEarly):
+                raise
             if isinstance(error, Cancelled) or stopped.is_set():
                 return  # whoever stopped it has written that down
             if not isinstance(error, GouacheError):

@@ -42,6 +42,7 @@ from gouache.usage import Usage
 
 try:
     import openai
+    import openai.resources.images  # else the first call would, between its turn and its sending
 
     from gouache.engines.openai_failures import Asked, failure_of
 except ModuleNotFoundError as missing:
