@@ -12,7 +12,7 @@ from datetime import date
 from uuid import UUID
 
 from gouache import cache, model_life, prices
-from gouache.contract import DEFAULT_MODEL, GenerateImage
+from gouache.contract import DEFAULT_MODEL, QUALITIES, SIZES, GenerateImage, read_request
 from gouache.engines import Capabilities, Engine, check_supported, choose_seed, open_engine
 from gouache.errors import GatewayNotFound, SettingsError, UnknownEngine, UnsupportedByEngine
 from gouache.rows import Price
@@ -182,6 +182,21 @@ class Gateways:
         ]
         return [f"gateway {name}, asked for {asked}: {said}" for said, asked in sentences if said]
 
+    def unpriced(self, name: str) -> list[str]:
+        """Return a sentence for each model that a gateway's budget refuses, as its price is not known.
+
+        Raises:
+            SettingsError, EngineError: as of `engine`.
+        """
+        if self.row(name).budget_usd is None:
+            return []
+        return [
+            f"the gateway {name} has a budget, and nobody knows what {model} can cost, so its tasks "
+            f'are refused; set image_usd or at_most_usd in gateways.{name}.prices."{model}"'
+            for model in dict.fromkeys(self.capabilities(name).models.values())
+            if not self._is_priced(name, model)
+        ]
+
     def drawn_by(self, name: str, request: GenerateImage) -> str:
         """Return the model that draws a request at a gateway.
 
@@ -231,6 +246,15 @@ class Gateways:
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()
+
+    def _is_priced(self, name: str, model: str) -> bool:
+        """Whether the most is known that a model's pictures can cost, of all sizes and qualities."""
+        asked = [
+            read_request({"prompt": "x", "model": model, "size": size, "quality": quality})
+            for size in SIZES
+            for quality in QUALITIES
+        ]
+        return all(prices.most(self.price(name, one), one) is not None for one in asked)
 
     def _open(self, name: str, row: Gateway) -> Engine:
         try:

@@ -159,7 +159,7 @@ def _look_at_gateways(settings: Settings, report: Report) -> None:
             models = ", ".join(sorted(gateways.capabilities(name).models))
             engine = gateways.engine(name)
             said = "; ".join([models, *(engine.explain() if isinstance(engine, Explained) else ())])
-            report.problems += gateways.endings(name)
+            report.problems += gateways.endings(name) + gateways.unpriced(name)
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: {said}"
         except GouacheError as error:
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: cannot be used"
