@@ -87,14 +87,19 @@ def check_spent(service, accepted):
     assert {record.state for record in records} == {"succeeded", "failed"}
 
 
-def test_two_workers_together_spend_not_a_cent_too_much(postgres_url, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def tell_workers(tmp_path, url, *, budget_usd):
+    """Write the settings down that workers begin with."""
     lines = [f"{model} = {{ image_usd = 0.04 }}" for model in PRICES]
     (tmp_path / "gouache.toml").write_text(
-        f'data_dir = "{tmp_path}"\ndatabase_url = "{postgres_url}"\n[gateways.paid]\n'
+        f'data_dir = "{tmp_path}"\ndatabase_url = "{url}"\n[gateways.paid]\n'
         f'engine = "fake"\ntaskapigatewayuuid = "{BUILT_IN_GATEWAY}"\nconcurrency = 4\n'
-        "budget_usd = 1\nretry_seconds = 0\n[gateways.paid.prices]\n" + "\n".join(lines)
+        f"budget_usd = {budget_usd}\nretry_seconds = 0\n[gateways.paid.prices]\n" + "\n".join(lines)
     )
+
+
+def test_two_workers_together_spend_not_a_cent_too_much(postgres_url, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    tell_workers(tmp_path, postgres_url, budget_usd="1")
     with opened(tmp_path, database_url=postgres_url, start=False, paid=PAID) as service:
         accepted = service.submit_all(many_tasks())
         with begun(tmp_path / "one", "worker") as one, begun(tmp_path / "two", "worker") as two:
@@ -102,6 +107,27 @@ def test_two_workers_together_spend_not_a_cent_too_much(postgres_url, monkeypatc
             two.ready()
             until(lambda: all(service.task(t.taskuuid).ended for t in accepted), 60)
         check_spent(service, accepted)
+
+
+def test_what_a_dead_worker_had_set_aside_is_spent_once_by_the_next(
+    postgres_url, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    tell_workers(tmp_path, postgres_url, budget_usd="0.16")
+    paid = PAID | {"budget_usd": "0.16"}
+    with opened(tmp_path, database_url=postgres_url, start=False, paid=paid) as service:
+        accepted = service.submit_all([new(f"A cat, {i}", model="fake-slow") for i in range(6)])
+        with begun(tmp_path / "one", "worker") as one:
+            one.ready()
+            until(lambda: rows_of(service), 30)
+        assert not any(service.task(t.taskuuid).ended for t in accepted), "killed too late"
+        with begun(tmp_path / "two", "worker"):
+            until(lambda: all(service.task(t.taskuuid).ended for t in accepted), 60)
+        records = [service.task(t.taskuuid) for t in accepted]
+        failed = [record.error.code for record in records if record.state == "failed"]
+        assert failed == ["budget_exceeded"] * 2
+        assert sum(record.state == "succeeded" for record in records) == 4
+        assert [row.cost_micros for row in rows_of(service)] == [40000] * 4
 
 
 def test_threads_on_sqlite_spend_not_a_cent_too_much(tmp_path):
