@@ -173,6 +173,23 @@ def test_a_gateway_that_cannot_draw_is_a_problem(monkeypatch):
     assert "'oil'" in problem()
 
 
+@pytest.mark.parametrize("engine", ["openai_images", "huggingface_hosted"])
+def test_a_gateway_without_its_key_is_a_problem(monkeypatch, engine):
+    options = {
+        "openai_images": 'base_url = "https://pictures.example/v1", models = ["m"]',
+        "huggingface_hosted": 'model = "maker/model"',
+    }
+    Path("gouache.toml").write_text(
+        f'[gateways.theirs]\ntaskapigatewayuuid = "{uuid4()}"\nengine = "{engine}"\n'
+        f'options = {{ {options[engine]}, key_env = "PICTURES_KEY" }}\n'
+    )
+    assert problem().startswith("the variable PICTURES_KEY")
+    monkeypatch.setenv("PICTURES_KEY", "key-0123456789")
+    code, out = said()
+    assert (code, "with the key of PICTURES_KEY" in out) == (0, True)
+    assert "key-0123456789" not in out
+
+
 def test_a_budget_without_a_price_is_a_problem():
     row = (
         f'[gateways.paid]\ntaskapigatewayuuid = "{uuid4()}"\nengine = "openai_images"\n'

@@ -157,9 +157,9 @@ def _look_at_gateways(settings: Settings, report: Report) -> None:
     for name, row in settings.all_gateways.items():
         try:
             models = ", ".join(sorted(gateways.capabilities(name).models))
+            report.problems += gateways.endings(name) + gateways.unpriced(name)
             engine = gateways.engine(name)
             said = "; ".join([models, *(engine.explain() if isinstance(engine, Explained) else ())])
-            report.problems += gateways.endings(name) + gateways.unpriced(name)
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: {said}"
         except GouacheError as error:
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: cannot be used"

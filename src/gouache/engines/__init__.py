@@ -123,6 +123,7 @@ class Explained(Protocol):
 
         Raises:
             SettingsError: an option asks for what is not there.
+            EngineError: it cannot draw as things are.
         """
 
 

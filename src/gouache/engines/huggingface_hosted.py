@@ -149,6 +149,15 @@ class HuggingFaceHosted:
             warnings=picture.warnings,
         )
 
+    def explain(self) -> tuple[str, ...]:
+        """Return who draws.
+
+        Raises:
+            EngineError: the key is not in its variable.
+        """
+        key = f"the key of {self._options.variable}" if self._key() else "no key"
+        return (f"drawn at {self._host} with {key}",)
+
     def close(self) -> None:
         """Hold nothing between pictures."""
 

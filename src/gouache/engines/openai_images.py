@@ -130,6 +130,16 @@ class OpenAIImages:
             warnings=(*warnings, *picture.warnings),
         )
 
+    def explain(self) -> tuple[str, ...]:
+        """Return where it has pictures drawn.
+
+        Raises:
+            EngineError: its key is not in its variable.
+        """
+        self._key()
+        key = f"the key of {self._target.key_env}" if self._target.key_env else "no key"
+        return (f"drawn at {self._target.base_url} with {key}",)
+
     def close(self) -> None:
         """Hold nothing between pictures."""
 
