@@ -42,7 +42,7 @@ def install(monkeypatch, **engines):
 
 
 @contextmanager
-def opened(data_dir, *, database_url="", start=True, **rows):
+def opened(data_dir, *, database_url="", start=True, keys=None, **rows):
     """Yield the service with these gateways, of which the first is the built-in one's UUID."""
     uuids = dict(zip(rows, (BUILT_IN_GATEWAY, SPARE, LAST), strict=False))
     plain = {"engine": "fake", "retry_seconds": 0, "concurrency": 2}
@@ -50,6 +50,7 @@ def opened(data_dir, *, database_url="", start=True, **rows):
         data_dir=data_dir,
         database_url=database_url,
         stop_seconds=0,
+        keys=keys or {},
         gateways={
             name: plain | {"taskapigatewayuuid": uuids[name]} | row for name, row in rows.items()
         },

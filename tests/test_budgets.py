@@ -52,7 +52,7 @@ def rows_of(service):
 
 def row_of(service, taskuuid):
     with reading(service._engine) as connection:
-        return ledger.task_row(connection, taskuuid)
+        return ledger.task_row(connection, taskuuid, owner=None)
 
 
 def spent(service):
@@ -302,7 +302,7 @@ def test_a_budget_renews_with_its_period(drawing, tmp_path):
         with pytest.raises(BudgetExceeded):
             service.spending.drawing(two, REQUEST, lambda: drawing)
         tomorrow = rows_of(service)[0].sent + DAY_MILLISECONDS
-        later = Spending(service._engine, service.gateways, now=lambda: tomorrow)
+        later = Spending(service._engine, service.gateways, {}, now=lambda: tomorrow)
         later.drawing(two, REQUEST, lambda: drawing)
         with pytest.raises(BudgetExceeded):
             later.drawing(three, REQUEST, lambda: drawing)

@@ -201,7 +201,8 @@ def test_copies_are_files_of_their_own(service):
     first, second = drawn(service, new(seed=7), new(seed=7))
     with database.reading(service._engine) as connection:
         rows = [
-            files.file_row(connection, record.payload.image.fileuuid) for record in (first, second)
+            files.file_row(connection, record.payload.image.fileuuid, owner=None)
+            for record in (first, second)
         ]
     assert rows[0].stored != rows[1].stored
     paths = [service.file_path(row.fileuuid) for row in rows]

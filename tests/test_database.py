@@ -93,7 +93,7 @@ def test_tasks_of_before_webhooks_have_none_and_keep_all_else(url, monkeypatch, 
     second.dispose()
     engine = opened(url)
     with database.reading(engine) as connection:
-        row = ledger.task_row(connection, "a")
+        row = ledger.task_row(connection, "a", owner=None)
         assert (row.name, row.params, row.webhook) == ("logo", {"prompt": "x"}, None)
         assert ledger.task_record(row).webhook is None
         secret = ledger.fact(connection, database.WEBHOOK_SECRET)
@@ -117,7 +117,7 @@ def test_tasks_of_before_chains_and_caches_are_those_of_their_gateway(url, monke
     third.dispose()
     engine = opened(url)
     with database.writing(engine) as connection:
-        row = ledger.task_row(connection, "a")
+        row = ledger.task_row(connection, "a", owner=None)
         assert (row.gateway, row.first_gateway, row.attempts_before) == ("house", None, 0)
         assert (row.cache, row.cache_key, row.seed, row.params) == (True, None, 7, {"prompt": "x"})
         again = ledger.retry_task(

@@ -200,6 +200,7 @@ def test_a_report_begins_with_the_month(tmp_path):
         later = Spending(
             service._engine,
             service.gateways,
+            {},
             now=lambda: rows_of(service)[0].sent + 32 * DAY_MILLISECONDS,
         )
         assert later.report().tries == 0

@@ -8,6 +8,7 @@ import typer
 from gouache import __version__
 from gouache.commands.doctor import doctor
 from gouache.commands.generate import generate
+from gouache.commands.keys import keys
 from gouache.commands.mcp import mcp
 from gouache.commands.models import models
 from gouache.commands.run import run
@@ -37,6 +38,7 @@ app.command()(stubs)
 app.command()(tasks)
 app.command(no_args_is_help=True)(cancel)
 app.command()(usage)
+app.command()(keys)
 app.command()(webhook_secret)
 app.command()(doctor)
 app.command()(models)

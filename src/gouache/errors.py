@@ -6,6 +6,7 @@
     - UnknownEngine     404
     - RecipeNotFound    422
     - GatewayNotFound   404
+    - KeyNotFound       404
     - StubNotFound      404
     - StubpostNotFound  404
     - TaskNotFound      404
@@ -106,6 +107,13 @@ class GatewayNotFound(RequestError):
     """No gateway has this `taskapigatewayuuid`."""
 
     code = "gateway_not_found"
+    status = 404
+
+
+class KeyNotFound(RequestError):
+    """No key has this name."""
+
+    code = "key_not_found"
     status = 404
 
 

@@ -20,7 +20,7 @@ from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError, Stu
 from gouache.gateways import NEIGHBOURS, Assigned, Gateways
 from gouache.ledger import Row
 from gouache.preparing import used_params
-from gouache.records import Attachment, NewStub, NewStubpost
+from gouache.records import Attachment, NewStub, NewStubpost, NewTask
 from gouache.spending import Spending
 from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
@@ -42,7 +42,11 @@ Checked = TypeVar("Checked")
 
 
 class Intake:
-    """Checks what is handed in, and writes it down."""
+    """Checks what is handed in, and writes it down.
+
+    `owner` is whose key it was handed in with, None for the house. What is put on a stub belongs to
+    the owner of the stub, whoever puts it there, and may name that owner's files only.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,8 @@ class Intake:
         body: BaseModel,
         check: Callable[[], Checked],
         write: Callable[[sa.Connection, Checked], str],
+        *,
+        owner: str | None,
     ) -> str:
         """Check and write once for each key; return what was written, now or the first time.
 
@@ -79,18 +85,20 @@ class Intake:
                 return write(connection, checked)
         text = json.dumps([kind, body.model_dump(mode="json")], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        row = self._key_row(key)
+        row = self._key_row(key, owner)
         if row is None:
             checked = check()
             try:
                 with writing(self._engine) as connection:
-                    row = keys.key_row(connection, key)
+                    row = keys.key_row(connection, key, owner=owner)
                     if row is None:
                         target = write(connection, checked)
-                        keys.insert_key(connection, key, fingerprint=fingerprint, target=target)
+                        keys.insert_key(
+                            connection, key, owner=owner, fingerprint=fingerprint, target=target
+                        )
                         return target
             except IntegrityError:  # the same key at the same moment, and the other was first
-                row = self._key_row(key)
+                row = self._key_row(key, owner)
                 if row is None:
                     raise
         if row.fingerprint != fingerprint:
@@ -101,9 +109,9 @@ class Intake:
         first: str = row.target
         return first
 
-    def _key_row(self, key: str) -> Row | None:
+    def _key_row(self, key: str, owner: str | None) -> Row | None:
         with reading(self._engine) as connection:
-            return keys.key_row(connection, key)
+            return keys.key_row(connection, key, owner=owner)
 
     def checked(self, task: Task, *, inside: str = "") -> Task:
         """Return the task; what its gateway does not know or cannot do is refused by name.
@@ -138,7 +146,7 @@ class Intake:
             raise RequestError(message, param=f"{inside}.name")
         return self.checked(task, inside=inside)
 
-    def stub(self, connection: sa.Connection, new: NewStub) -> str:
+    def stub(self, connection: sa.Connection, new: NewStub, *, owner: str | None) -> str:
         """Write down a stub; return its stubref.
 
         Raises:
@@ -147,21 +155,31 @@ class Intake:
         stubref = new.stubref or new_stubref()
         if ledger.has_stub(connection, stubref):
             raise StubExists(f"there is a stub {stubref}", param="stubref")
-        attachments = self.attachments(connection, new.attachments)
         ledger.insert_stub(
-            connection, stubref, state=new.state, data=new.data, attachments=attachments
+            connection,
+            stubref,
+            owner=owner,
+            state=new.state,
+            data=new.data,
+            attachments=self.attachments(connection, new.attachments, owner=owner),
         )
         return stubref
 
     def post(
-        self, connection: sa.Connection, stubref: str, new: NewStubpost, tasks: Sequence[Task]
+        self,
+        connection: sa.Connection,
+        stubref: str,
+        new: NewStubpost,
+        tasks: Sequence[Task],
+        *,
+        owner: str | None,
     ) -> str:
         """Write down a stubpost and its checked tasks, of which the first is queued; return its UUID.
 
         Raises:
             StubNotFound, FileNotFound
         """
-        ledger.lock_stub(connection, stubref)
+        whose = ledger.lock_stub(connection, stubref, owner=owner)
         stubpostuuid = str(uuid.uuid4())
         ledger.insert_stubpost(
             connection,
@@ -170,17 +188,42 @@ class Intake:
             action=new.action,
             message=new.message,
             data=new.data,
-            attachments=self.attachments(connection, new.attachments),
+            attachments=self.attachments(connection, new.attachments, owner=whose),
         )
         for i, task in enumerate(tasks):
-            self.accept(connection, task, stubref=stubref, stubpostuuid=stubpostuuid, waiting=i > 0)
+            self.accept(
+                connection,
+                task,
+                owner=whose,
+                stubref=stubref,
+                stubpostuuid=stubpostuuid,
+                waiting=i > 0,
+            )
         return stubpostuuid
+
+    def submit(
+        self,
+        connection: sa.Connection,
+        new: NewTask,
+        task: Task,
+        *,
+        owner: str | None,
+    ) -> Row:
+        """Write down a single task, of which `task` is what was checked, and queue it.
+
+        Raises:
+            StubNotFound, BudgetExceeded
+        """
+        if new.stubref:
+            owner = ledger.lock_stub(connection, new.stubref, owner=owner)
+        return self.accept(connection, task, owner=owner, stubref=new.stubref)
 
     def accept(
         self,
         connection: sa.Connection,
         task: Task,
         *,
+        owner: str | None,
         stubref: str | None,
         stubpostuuid: str | None = None,
         waiting: bool = False,
@@ -191,19 +234,20 @@ class Intake:
         Where `is_resolved`, what looks like a template in its params is none: it was put in.
 
         Raises:
-            BudgetExceeded: the gateway has no money for it now.
+            BudgetExceeded: the gateway or the owner has no money for it now.
         """
         gateway, assigned = NEIGHBOURS, Assigned()
         params = task.params if is_resolved else _certain(task.params)
         request = read(PARAMS[task.tasktype], params)
         if isinstance(request, GenerateImage):
             gateway = self._gateways.find(task.taskapigatewayuuid)
-            self._spending.check(connection, gateway, request)
+            self._spending.check(connection, gateway, request, owner=owner)
             if is_resolved or not is_template(task.params):
-                assigned = self._gateways.assigned(gateway, request, owner=None)
+                assigned = self._gateways.assigned(gateway, request, owner=owner)
         row = ledger.insert_task(
             connection,
             taskuuid=str(uuid.uuid4()),
+            owner=owner,
             stubref=stubref,
             stubpostuuid=stubpostuuid,
             name=task.name,
@@ -243,6 +287,7 @@ class Intake:
         return self.accept(
             connection,
             task,
+            owner=row.owner,
             stubref=row.stubref,
             stubpostuuid=stubpostuuid,
             is_resolved=row.resolved is not None,
@@ -252,7 +297,7 @@ class Intake:
         self, connection: sa.Connection, row: Row, stubpostuuid: str, action: str
     ) -> None:
         """Write down the stubpost of a repeated task, with what its templates may still read."""
-        ledger.lock_stub(connection, row.stubref)
+        ledger.lock_stub(connection, row.stubref, owner=row.owner)
         first = None
         if row.stubpostuuid is not None and row.resolved is None and is_template(row.params):
             first = ledger.stubpost_row(connection, row.stubref, row.stubpostuuid)
@@ -267,16 +312,16 @@ class Intake:
         )
 
     def attachments(
-        self, connection: sa.Connection, attachments: Sequence[Attachment]
+        self, connection: sa.Connection, attachments: Sequence[Attachment], *, owner: str | None
     ) -> list[FileObject]:
-        """Return the file objects of files that are ours.
+        """Return the file objects of files that are the owner's.
 
         Raises:
-            FileNotFound: one is none of ours.
+            FileNotFound: one is not.
         """
         found = []
         for i, fileuuid in enumerate(attachments):
-            row = files.file_row(connection, fileuuid)
+            row = files.file_row(connection, fileuuid, owner=owner)
             if row is None:
                 raise FileNotFound(f"there is no file {fileuuid!r}", param=f"attachments.{i}")
             found.append(files.file_object(row))

@@ -106,7 +106,7 @@ class Making:
             DatabaseUnavailable: nobody can tell.
         """
         with reading(self._engine) as connection:
-            kept = files.file_row(connection, stored.file.fileuuid)
+            kept = files.file_row(connection, stored.file.fileuuid, owner=None)
         if kept is None or kept.stored != stored.stored:
             self._files.delete(stored.stored)
 
@@ -206,6 +206,7 @@ class _Surroundings:
         self.created = ledger.as_text(row.created)
         self.address = settings.address
         self.max_bytes = settings.max_body_bytes
+        self._owner: str | None = row.owner
         self._engine = engine
         self._store = store
         self._links = links
@@ -217,11 +218,13 @@ class _Surroundings:
         return self._store.path(self._row(fileuuid).stored)
 
     def file_url(self, fileuuid: str) -> str:
+        if self._owner is not None:
+            self._row(fileuuid)
         return self._links.url(fileuuid)
 
     def _row(self, fileuuid: str) -> Row:
         with reading(self._engine) as connection:
-            row = files.file_row(connection, fileuuid)
+            row = files.file_row(connection, fileuuid, owner=self._owner)
         if row is None:
             raise FileNotFound(f"there is no file {fileuuid}")
         return row

@@ -243,13 +243,14 @@ class Page(BaseModel, Generic[Item]):
 
 
 class Spent(BaseModel):
-    """What a model of a gateway cost on a day."""
+    """What a model of a gateway cost on a day, with a key."""
 
     model_config = ConfigDict(frozen=True)
 
     day: str = Field(description="The day, UTC.")
     gateway: str = Field(description="The gateway's name.")
     model: str = Field(description="The model that drew.")
+    key: str | None = Field(None, description="The name of the key; missing for the house's own.")
     tries: int = Field(description="Tries that were sent.")
     input_tokens: int = Field(description="Tokens that were read, as far as providers tell.")
     output_tokens: int = Field(description="Tokens that were drawn, as far as providers tell.")
@@ -259,11 +260,12 @@ class Spent(BaseModel):
 
 
 class BudgetState(BaseModel):
-    """What is left of the budget of a gateway in this period."""
+    """What is left of the budget of a gateway or a key in this period."""
 
     model_config = ConfigDict(frozen=True)
 
-    gateway: str = Field(description="The gateway's name.")
+    gateway: str | None = Field(None, description="The gateway's name, if it is a gateway's.")
+    key: str | None = Field(None, description="The key's name, if it is a key's.")
     budget_usd: str = Field(description="US dollars that may be spent in a period.")
     budget_period: Literal["day", "month"] = Field(description="The period, UTC.")
     spent_usd: str = Field(description="US dollars that are spent or set aside.")
@@ -281,8 +283,8 @@ class UsageReport(BaseModel):
     cost_usd: str = Field(description="US dollars that are known to be spent.")
     open_usd: str = Field(description="US dollars set aside for tries of unknown outcome.")
     unknown: int = Field(description="Tries of which nobody knows what they cost.")
-    items: list[Spent] = Field(description="The sums by day, gateway and model.")
-    budgets: list[BudgetState] = Field(description="The budgets there are.")
+    items: list[Spent] = Field(description="The sums by day, gateway, model and key.")
+    budgets: list[BudgetState] = Field(description="The budgets the caller may know of.")
 
 
 class Progress(BaseModel):

@@ -81,7 +81,7 @@ def _changes(
     """Return the columns of a task that change when another gateway takes over."""
     request = read_request(used_params(row))
     standing_in = gateways.standing_in(name, request)
-    assigned = gateways.assigned(name, standing_in, owner=None, seed=row.seed)
+    assigned = gateways.assigned(name, standing_in, owner=row.owner, seed=row.seed)
     said = [f"the gateway {row.gateway} failed ({error.code}); {name} took over", *sentences]
     if standing_in is not request:
         said.append(f"the gateway {name} has no model {request.model!r}; its default model drew")

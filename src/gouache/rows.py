@@ -1,4 +1,4 @@
-"""The rows of the gateways in the settings: what each draws with, and within which limits."""
+"""Rows in the settings: of the gateways, what each draws with and within which limits; of the keys."""
 
 from datetime import date
 from decimal import Decimal
@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from gouache.contract import QUALITIES, SIZES
 from gouache.given import refused
 
-GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
-
+KEY_NAME = r"^[a-z][a-z0-9_-]{0,49}$"
+GatewayName = Annotated[str, StringConstraints(pattern=KEY_NAME)]
+KeyName = Annotated[str, StringConstraints(pattern=KEY_NAME)]
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 _PICTURE = rf"^({'|'.join(SIZES)}) ({'|'.join(QUALITIES)})$"
@@ -102,4 +103,37 @@ class Gateway(BaseModel):
         if self.total_concurrency is not None and self.total_concurrency < self.concurrency:
             sentence = f"must be at least the row's concurrency, {self.concurrency}"
             raise refused(type(self), "total_concurrency", sentence)
+        return self
+
+
+class NamedKey(BaseModel):
+    """A row of the keys: how the key of a caller is known again, and what may be spent with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key_env: str = Field(
+        "",
+        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        examples=["SHOP_KEY"],
+        repr=False,  # who mistakes it for the key itself is not to read it in a log
+        description="The variable that holds the key.",
+    )
+    sha256: str = Field(
+        "",
+        pattern="^([0-9a-f]{64})?$",
+        repr=False,
+        description="The SHA-256 of the key in hexadecimal, in place of `key_env`.",
+    )
+    budget_usd: Usd | None = Field(
+        None, description="US dollars that may be spent in a period; without it, any."
+    )
+    budget_period: Literal["day", "month"] = Field(
+        "month", description="The period of the budget, in UTC."
+    )
+
+    @model_validator(mode="after")
+    def _is_known_by_one_of_both(self) -> "NamedKey":
+        if bool(self.key_env) == bool(self.sha256):
+            sentence = "or sha256 must say how the key is known: one of both"
+            raise refused(type(self), "key_env", sentence)
         return self

@@ -38,7 +38,7 @@ from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME
 from gouache.errors import SettingsError
 from gouache.given import problems, refused, resembling
 from gouache.rows import Gateway as Gateway  # everyone else knows it as a setting
-from gouache.rows import GatewayName
+from gouache.rows import GatewayName, KeyName, NamedKey
 
 BUILT_IN = "built-in"
 FILE = "gouache.toml"
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         None,
         min_length=16,
         repr=False,
-        description="The key callers must show; required beyond loopback.",
+        description="The house's own key, which sees everything; this or `keys` beyond loopback.",
     )
     file_url_seconds: int = Field(
         7 * 24 * 3600, ge=1, description="How long a signed link to a file is good for."
@@ -172,6 +172,7 @@ class Settings(BaseSettings):
         False, description="Whether webhooks may lead to this machine and private networks."
     )
     gateways: dict[GatewayName, Gateway] = Field({}, description="The gateways, by name.")
+    keys: dict[KeyName, NamedKey] = Field({}, description="Keys of other callers, by name.")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -214,6 +215,11 @@ class Settings(BaseSettings):
             BUILT_IN: Gateway(taskapigatewayuuid=BUILT_IN_GATEWAY, engine=self.engine),
             **self.gateways,
         }
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether callers must show a key."""
+        return self.api_key is not None or bool(self.keys)
 
     @property
     def database(self) -> str:
@@ -299,6 +305,7 @@ def shown_settings(settings: Settings) -> dict[str, str]:
         else "(gouache webhook-secret prints it)",
         "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
         "gateways": ", ".join(settings.all_gateways),
+        "keys": ", ".join(settings.keys) or "(none)",
     }
 
 
@@ -316,9 +323,9 @@ def check_exposure(settings: Settings) -> None:
     """Refuse to be reached by other machines without an API key.
 
     Raises:
-        SettingsError: `host` is not a loopback address, and there is no `api_key`.
+        SettingsError: `host` is not a loopback address, and there is no key.
     """
-    if settings.api_key is None and not _is_loopback(settings.host):
+    if not settings.has_keys and not _is_loopback(settings.host):
         raise SettingsError(
             f"other machines could reach the server on {settings.host or 'every address'}: set an "
             f"api_key ({PREFIX}API_KEY, 16 characters or more), or listen on 127.0.0.1; "
@@ -335,7 +342,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _sources(given: Mapping[str, object]) -> dict[str, str]:
-    """Return where each value that is not the default comes from; gateways come from everywhere."""
+    """Return where each value that is not the default comes from; rows come from everywhere."""
     steps = [(f"{FILE} ({path})", list(table)) for path, table in _tables()]
     for variable in os.environ:
         if variable.upper().startswith(PREFIX):
@@ -343,7 +350,7 @@ def _sources(given: Mapping[str, object]) -> dict[str, str]:
     found: dict[str, str] = {}
     for source, names in [*steps, ("given", list(given))]:
         for name in names:
-            joined = name == "gateways" and name in found
+            joined = name in ("gateways", "keys") and name in found
             found[name] = f"{found[name]}, {source}" if joined else source
     return found
 

@@ -1,13 +1,14 @@
 """Money: what tries may cost at most is set aside before they are sent, and settled afterwards.
 
-A budget is hard: the most that a try can cost is set aside in the database, one try of a gateway after
-the other whatever process it is in, before anything is sent; what would go over the limit is not sent.
+A budget of a gateway or a key is hard: the most that a try can cost is set aside in the database, one try
+after the other whatever process it is in, before anything is sent; what would go over a limit is not sent.
 What becomes of a try that is killed, cancelled or takes too long nobody knows, so all that was set aside
 stays spent; a try that is begun again after a kill has what it set aside before.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from gouache.errors import (
     DatabaseUnavailable,
     EngineError,
     GatewayNotFound,
+    KeyNotFound,
     RequestError,
     SettingsError,
 )
@@ -28,35 +30,74 @@ from gouache.gateways import Gateways
 from gouache.ledger import Row
 from gouache.prices import FREE, as_usd
 from gouache.records import BudgetState, Spent, UsageReport
-from gouache.rows import Gateway, Price
+from gouache.rows import Gateway, NamedKey, Price
 from gouache.usage import Usage
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """The budget of a gateway or of a key; the other name is None."""
+
+    row: Gateway | NamedKey
+    limit: int
+    gateway: str | None = None
+    owner: str | None = None
+
+    @property
+    def whose(self) -> str:
+        """Whose it is, in words."""
+        return f"the key {self.owner}" if self.gateway is None else f"the gateway {self.gateway}"
+
+    def spent(
+        self, connection: sa.Connection, moment: int, but: tuple[str, int] | None = None
+    ) -> int:
+        """Return what is spent of it in the period of a moment, but for one try (micro-dollars)."""
+        begin, _ = _period(self.row, moment)
+        return expenses.spent(
+            connection, gateway=self.gateway, owner=self.owner, since=begin, but=but
+        )
 
 
 class Spending:
     """Knows what was spent, and what may be."""
 
     def __init__(
-        self, engine: sa.Engine, gateways: Gateways, *, now: Callable[[], int] = ledger.now
+        self,
+        engine: sa.Engine,
+        gateways: Gateways,
+        keys: Mapping[str, NamedKey],
+        *,
+        now: Callable[[], int] = ledger.now,
     ) -> None:
         """Spend nothing yet."""
         self._engine = engine
         self._gateways = gateways
+        self._keys = keys
         self._now = now
 
-    def check(self, connection: sa.Connection, gateway: str, request: GenerateImage) -> None:
-        """Refuse what a gateway's budget has no money for now.
+    def check(
+        self,
+        connection: sa.Connection,
+        gateway: str,
+        request: GenerateImage,
+        *,
+        owner: str | None,
+    ) -> None:
+        """Refuse what a gateway's budget, or that of its owner, has no money for now.
 
         Raises:
             BudgetExceeded: it is spent.
             SettingsError: nobody knows what the picture can cost.
         """
-        if self._gateways.row(gateway).budget_usd is None:
+        budgets = self._budgets(gateway, owner)
+        if not budgets:
             return
         price = self._gateways.price(gateway, request)
         if price is not FREE:
-            self._within(connection, gateway, request, price)
+            most = self._most(budgets[0], gateway, request, price)
+            self._check(connection, budgets, most, tells=owner is None)
 
     def drawing(self, row: Row, request: GenerateImage, draw: Callable[[], Drawing]) -> Drawing:
         """Return what is drawn for a try, and write down what it cost where it costs anything.
@@ -85,21 +126,38 @@ class Spending:
         )
         return drawing
 
-    def report(self, *, gateway: str | None = None, since: date | None = None) -> UsageReport:
-        """Return what was spent by day, gateway and model, since the first of the month or that day.
+    def report(
+        self,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+        since: date | None = None,
+        owner: str | None = None,
+    ) -> UsageReport:
+        """Return what was spent by day, gateway, model and key, since the first of the month or that day.
+
+        Who asks as the `owner` of a key is told of that key only, and of the budgets of gateways nothing.
 
         Raises:
-            GatewayNotFound: there is no such gateway, nor was there.
+            GatewayNotFound, KeyNotFound: there is no such gateway or key, nor was there.
         """
+        whose = key if owner is None else owner
         begin = since or datetime.fromtimestamp(self._now() / 1000, UTC).date().replace(day=1)
         with reading(self._engine) as connection:
-            rows = expenses.sums(connection, gateway=gateway, since=_milliseconds(begin))
-            known = [name for name in self._gateways.names if gateway in (None, name)]
-            if not known and not rows:
+            rows = expenses.sums(
+                connection, gateway=gateway, owner=whose, since=_milliseconds(begin)
+            )
+            if key not in (None, whose) or (whose not in (None, *self._keys) and not rows):
+                raise KeyNotFound(f"no key is named {key!r}", param="key")
+            if gateway not in (None, *self._gateways.names) and not rows:
                 names = ", ".join(self._gateways.names)
                 message = f"no gateway is named {gateway!r}; use one of {names}"
                 raise GatewayNotFound(message, param="gateway")
-            found = [self._budget_state(connection, name) for name in known]
+            found = [
+                self._budget_state(connection, budget)
+                for budget in self._all_budgets(is_house=owner is None)
+                if _is_asked_for(budget, gateway, whose)
+            ]
         return UsageReport(
             since=begin.isoformat(),
             tries=sum(row.tries for row in rows),
@@ -107,64 +165,101 @@ class Spending:
             open_usd=as_usd(sum(int(row.open_micros) for row in rows)),
             unknown=sum(int(row.unknown) for row in rows),
             items=[_spent(row) for row in rows],
-            budgets=[state for state in found if state is not None],
+            budgets=found,
         )
 
     def _set_aside(self, row: Row, request: GenerateImage, price: Price | None) -> int:
         """Write down the most that a try can cost; return what it cost when it was sent before."""
         this = (row.taskuuid, row.attempts)
+        budgets = self._budgets(row.gateway, row.owner)
+        is_kept = any(budget.owner is not None for budget in budgets)
         with writing(self._engine) as connection:
-            expenses.lock(connection, row.gateway)
+            expenses.lock(connection, row.gateway, owner=row.owner if is_kept else None)
             earlier = expenses.try_row(connection, *this)
             before: int = (earlier.cost_micros or 0) if earlier else 0
-            if self._gateways.row(row.gateway).budget_usd is None:
-                most = prices.most(price, request)
-            else:
-                most = self._within(
-                    connection, row.gateway, request, price, before=before, but=this
+            most = prices.most(price, request)
+            if budgets:
+                most = self._most(budgets[0], row.gateway, request, price)
+                self._check(
+                    connection, budgets, most, before=before, but=this, tells=row.owner is None
                 )
             expenses.write_try(
                 connection,
                 *this,
                 gateway=row.gateway,
+                owner=row.owner,
                 model=self._gateways.drawn_by(row.gateway, request),
                 most_micros=before + (most or 0) if before or most is not None else None,
                 sent=self._now(),
             )
         return before
 
-    def _within(
-        self,
-        connection: sa.Connection,
-        name: str,
-        request: GenerateImage,
-        price: Price | None,
-        *,
-        before: int = 0,
-        but: tuple[str, int] | None = None,
+    def _budgets(self, gateway: str, owner: str | None) -> list[_Budget]:
+        """Return the budgets that a try counts against."""
+        return [
+            budget
+            for budget in self._all_budgets()
+            if budget.gateway == gateway or (owner is not None and budget.owner == owner)
+        ]
+
+    def _all_budgets(self, *, is_house: bool = True) -> list[_Budget]:
+        """Return the budgets of all gateways, for the house, and of all keys."""
+        of_gateways = [
+            _Budget(row, prices.micros(row.budget_usd), gateway=name)
+            for name in self._gateways.names
+            if is_house and (row := self._gateways.row(name)).budget_usd is not None
+        ]
+        of_keys = [
+            _Budget(row, prices.micros(row.budget_usd), owner=name)
+            for name, row in self._keys.items()
+            if row.budget_usd is not None
+        ]
+        return of_gateways + of_keys
+
+    def _most(
+        self, budget: _Budget, gateway: str, request: GenerateImage, price: Price | None
     ) -> int:
-        """Return the most that a picture can cost, if a gateway's budget has it."""
-        row = self._gateways.row(name)
-        assert row.budget_usd is not None  # the caller has looked
+        """Return the most that a picture can cost, which a budget has to know (micro-dollars)."""
         most = prices.most(price, request)
         if most is None:
-            model = self._gateways.drawn_by(name, request)
-            field = f"gateways.{name}.prices.{model}"
+            model = self._gateways.drawn_by(gateway, request)
+            field = f"gateways.{gateway}.prices.{model}"
             raise SettingsError(
-                f"the gateway {name} has a budget, and nobody knows what {model} can cost; set "
+                f"{budget.whose} has a budget, and nobody knows what {model} can cost; set "
                 f"image_usd or at_most_usd in {field}",
                 param=field,
             )
-        limit = prices.micros(row.budget_usd)
-        begin, end = _period(row, self._now())
-        spent = before + expenses.spent(connection, name, since=begin, but=but)
-        if spent + most > limit:
-            raise BudgetExceeded(
-                f"the budget of the gateway {name} is {as_usd(limit)} USD a {row.budget_period}, of "
-                f"which {as_usd(spent)} are spent; a picture may cost {as_usd(most)}. It renews at "
-                f"{ledger.as_text(end)}"
-            )
         return most
+
+    def _check(
+        self,
+        connection: sa.Connection,
+        budgets: Sequence[_Budget],
+        most: int,
+        *,
+        before: int = 0,
+        but: tuple[str, int] | None = None,
+        tells: bool,
+    ) -> None:
+        """Raise `BudgetExceeded` unless all budgets have the most that a picture can cost.
+
+        What all together spent of a gateway's is said only where it `tells`.
+        """
+        moment = self._now()
+        for budget in budgets:
+            spent = before + budget.spent(connection, moment, but)
+            if spent + most <= budget.limit:
+                continue
+            said = f"the budget of {budget.whose} is used up, or too little is left of it"
+            if tells or budget.owner is not None:
+                said = (
+                    f"the budget of {budget.whose} is {as_usd(budget.limit)} USD a "
+                    f"{budget.row.budget_period}, of which {as_usd(spent)} are spent"
+                )
+            _, end = _period(budget.row, moment)
+            raise BudgetExceeded(
+                f"{said}; a picture may cost {as_usd(most)}. It renews at {ledger.as_text(end)}"
+            )
 
     def _settle(self, row: Row, **values: int | None) -> None:
         """Write down what a try cost; where the database is away, what was set aside counts on."""
@@ -174,20 +269,25 @@ class Spending:
         except DatabaseUnavailable as error:
             _log.warning("what a try of %s cost is lost: %s", row.taskuuid, error.message)
 
-    def _budget_state(self, connection: sa.Connection, name: str) -> BudgetState | None:
-        row = self._gateways.row(name)
-        if row.budget_usd is None:
-            return None
-        begin, end = _period(row, self._now())
-        limit, spent = prices.micros(row.budget_usd), expenses.spent(connection, name, since=begin)
+    def _budget_state(self, connection: sa.Connection, budget: _Budget) -> BudgetState:
+        moment = self._now()
+        spent = budget.spent(connection, moment)
         return BudgetState(
-            gateway=name,
-            budget_usd=as_usd(limit),
-            budget_period=row.budget_period,
+            gateway=budget.gateway,
+            key=budget.owner,
+            budget_usd=as_usd(budget.limit),
+            budget_period=budget.row.budget_period,
             spent_usd=as_usd(spent),
-            left_usd=as_usd(max(0, limit - spent)),
-            renews=ledger.as_text(end),
+            left_usd=as_usd(max(0, budget.limit - spent)),
+            renews=ledger.as_text(_period(budget.row, moment)[1]),
         )
+
+
+def _is_asked_for(budget: _Budget, gateway: str | None, key: str | None) -> bool:
+    """Whether a budget is shown where usage of a gateway, of a key, of both or of all is asked for."""
+    if budget.gateway is None:
+        return key == budget.owner or key is gateway is None
+    return gateway == budget.gateway or key is gateway is None
 
 
 def _spent_nothing(error: Exception) -> bool:
@@ -197,7 +297,7 @@ def _spent_nothing(error: Exception) -> bool:
     return isinstance(error, RequestError | SettingsError)
 
 
-def _period(row: Gateway, moment: int) -> tuple[int, int]:
+def _period(row: Gateway | NamedKey, moment: int) -> tuple[int, int]:
     """Return where the period of a budget begins and ends that a moment lies in, UTC."""
     day = datetime.fromtimestamp(moment / 1000, UTC).date()
     if row.budget_period == "day":
@@ -217,6 +317,7 @@ def _spent(row: Row) -> Spent:
         day=ledger.as_text(row.day)[:10],
         gateway=row.gateway,
         model=row.model,
+        key=row.owner,
         tries=row.tries,
         input_tokens=int(row.input_tokens),
         output_tokens=int(row.output_tokens),

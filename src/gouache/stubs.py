@@ -114,7 +114,7 @@ class Stubs:
             RequestError: what was made does not fit on the stub.
         """
         if row.stubref is not None:
-            ledger.lock_stub(connection, row.stubref)
+            ledger.lock_stub(connection, row.stubref, owner=row.owner)
         if not ledger.end_task(connection, row.taskuuid, state, result, started=started):
             return False
         self._webhooks.queue(connection, row)
@@ -126,7 +126,7 @@ class Stubs:
                 self.queue(connection, next_task)
         return True
 
-    def cancel(self, taskuuid: str) -> Row:
+    def cancel(self, taskuuid: str, *, owner: str | None) -> Row:
         """End a task that has not ended, and stop it where it runs; return its row.
 
         Raises:
@@ -134,7 +134,7 @@ class Stubs:
             TaskNotCancellable: it has ended.
         """
         with writing(self._engine) as connection:
-            row = ledger.task_row(connection, taskuuid)
+            row = ledger.task_row(connection, taskuuid, owner=owner)
             if row is None:
                 raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
             started = self._durable.running([(taskuuid, row.attempts)]).get(taskuuid)
@@ -142,7 +142,7 @@ class Stubs:
             if not self.end(connection, row, "cancelled", result, started=started):
                 message = f"the task {taskuuid} has ended already: {row.state}"
                 raise TaskNotCancellable(message, param="taskuuid")
-            ended = ledger.task_row(connection, taskuuid)
+            ended = ledger.task_row(connection, taskuuid, owner=owner)
         assert ended is not None  # just updated
         with suppress(DatabaseUnavailable):  # what runs finds at its end that it came too late
             self._durable.cancel(taskuuid, ended.attempts)
@@ -162,7 +162,7 @@ class Stubs:
     def _row(self, taskuuid: str, stopped: threading.Event) -> Row | None:
         def look() -> Row | None:
             with reading(self._engine) as connection:
-                return ledger.task_row(connection, taskuuid)
+                return ledger.task_row(connection, taskuuid, owner=None)
 
         return self._patiently(look, stopped)
 
@@ -234,7 +234,7 @@ class Stubs:
         if made.is_shown and made.stored is not None:
             self._post_response(connection, row, made.stored.file)
         if made.attachments or made.patch is not None:
-            stub = ledger.stub(connection, row.stubref)
+            stub = ledger.stub(connection, row.stubref, owner=row.owner)
             attached = [file.model_dump() for file in stub.attachments]
             ledger.change_stub(
                 connection,

@@ -16,8 +16,9 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from gouache.records import STUBREF, TaskState
-from gouache.rows import GatewayName
+from gouache.rows import GatewayName, KeyName
 from gouache.service import Service
+from gouache.web.access import CALLER
 from gouache.web.prefer import MAX_WAIT_SECONDS, wait_seconds
 
 MAX_LIMIT = 100
@@ -61,7 +62,9 @@ Key = Annotated[
 
 
 async def _service(request: Request) -> Service:
-    return cast(Service, request.app.state.service)
+    """Return the service as whoever calls sees it; the gate has found out who that is."""
+    service = cast(Service, request.app.state.service)
+    return service.seen_by(request.scope[CALLER])
 
 
 async def _wait(
@@ -100,6 +103,9 @@ class UsagePart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     gateway: GatewayName | SkipJsonSchema[None] = Field(None, description="Only this gateway's.")
+    key: KeyName | SkipJsonSchema[None] = Field(
+        None, description="Only this key's; another than its own nobody but the house asks for."
+    )
     since: _Day | SkipJsonSchema[None] = Field(
         None, description="From this day on (UTC); without it, of this month."
     )

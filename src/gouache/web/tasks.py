@@ -129,7 +129,7 @@ def cancel_task(service: TheService, taskuuid: TaskUuid) -> Response:
 )
 def send_webhook(service: TheService, taskuuid: TaskUuid) -> Response:
     """Send the message about a task to its webhook again, or now."""
-    return answer(service.webhooks.send_again(taskuuid))
+    return answer(service.send_webhook(taskuuid))
 
 
 def _known_task(service: TheService, taskuuid: TaskUuid) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from gouache.errors import GatewayNotFound, RequestError
+from gouache.errors import GatewayNotFound, KeyNotFound, RequestError
 from gouache.records import UsageReport
 from gouache.web.answers import answer
 from gouache.web.parameters import TheService, UsagePart
@@ -19,8 +19,11 @@ router = APIRouter(tags=["usage"])
     operation_id="read_usage",
     response_model=UsageReport,
     response_description="The sums, and the budgets as they are now.",
-    responses=described(RequestError, GatewayNotFound),
+    responses=described(RequestError, GatewayNotFound, KeyNotFound),
 )
 def read_usage(service: TheService, part: Annotated[UsagePart, Query()]) -> Response:
-    """Read what was spent by day, gateway and model, and what is left of the budgets."""
-    return answer(service.spending.report(**part.model_dump()))
+    """Read what was spent by day, gateway, model and key, and what is left of the budgets.
+
+    A named key reads of itself only.
+    """
+    return answer(service.usage(**part.model_dump()))
