@@ -14,6 +14,7 @@ from tests.chaos.books import (
     Books,
     check_data,
     check_files,
+    check_gateways,
     check_messages,
     check_order,
     check_posts,
@@ -95,6 +96,15 @@ def test_the_bookkeeper_notices_a_task_before_its_turn():
     assert wrong(check_order, [first, second]) == []
     early = task("b", started=19, ended=30)
     assert wrong(check_order, [first, early]) == ["b began before its turn"]
+
+
+def test_the_bookkeeper_notices_a_task_on_the_wrong_gateway():
+    spared = {"gateway": "spare", "first_gateway": "fake", "attempts_before": 3}
+    away = {"params": {"prompt": "a", "model": "fake-failing"}, "warnings": ["spare took over"]}
+    assert wrong(check_gateways, [task("a", **spared, **away)]) == []
+    assert wrong(check_gateways, [task("a", **away, gateway="fake")])
+    for other in ({"first_gateway": None}, {"attempts_before": 1}, {"warnings": []}):
+        assert wrong(check_gateways, [task("a", **spared | away | other)])
 
 
 def test_the_bookkeeper_notices_a_missing_file_and_a_second_row(tmp_path):

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -170,6 +171,43 @@ def test_damaged_weights_are_a_problem(monkeypatch, tmp_path):
 def test_a_gateway_that_cannot_draw_is_a_problem(monkeypatch):
     monkeypatch.setenv("GOUACHE_ENGINE", "oil")
     assert "'oil'" in problem()
+
+
+@pytest.mark.parametrize("engine", ["openai_images", "huggingface_hosted"])
+def test_a_gateway_without_its_key_is_a_problem(monkeypatch, engine):
+    options = {
+        "openai_images": 'base_url = "https://pictures.example/v1", models = ["m"]',
+        "huggingface_hosted": 'model = "maker/model"',
+    }
+    Path("gouache.toml").write_text(
+        f'[gateways.theirs]\ntaskapigatewayuuid = "{uuid4()}"\nengine = "{engine}"\n'
+        f'options = {{ {options[engine]}, key_env = "PICTURES_KEY" }}\n'
+    )
+    assert problem().startswith("the variable PICTURES_KEY")
+    monkeypatch.setenv("PICTURES_KEY", "key-0123456789")
+    code, out = said()
+    assert (code, "with the key of PICTURES_KEY" in out) == (0, True)
+    assert "key-0123456789" not in out
+
+
+def test_a_budget_without_a_price_is_a_problem():
+    row = (
+        f'[gateways.paid]\ntaskapigatewayuuid = "{uuid4()}"\nengine = "openai_images"\n'
+        'options = { base_url = "http://127.0.0.1:9/v1", models = ["model-1.5", "other"] }\n'
+        'prices.other.image_usd = 0.04\nprices."model-1.5".input_usd = 5\n'
+    )
+    Path("gouache.toml").write_text(row)
+    assert answer()[0] == 0, "without a budget nobody has to know"
+    Path("gouache.toml").write_text(f"{row}budget_usd = 5\n")
+    sentence = problem()
+    assert "the gateway paid has a budget, and nobody knows what model-1.5 can cost" in sentence
+    assert sentence.endswith('set image_usd or at_most_usd in gateways.paid.prices."model-1.5"')
+    known = 'prices."model-1.5".images_usd = { "1024x1024 hd" = 0.08 }\n'
+    Path("gouache.toml").write_text(f"{row}budget_usd = 5\n{known}")
+    assert "model-1.5" in problem(), "the other sizes have none"
+    known = 'prices."model-1.5".at_most_usd = 0.25\n'
+    Path("gouache.toml").write_text(f"{row}budget_usd = 5\n{known}")
+    assert answer()[0] == 0
 
 
 def test_a_full_disk_is_a_problem(monkeypatch):

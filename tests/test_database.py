@@ -93,11 +93,38 @@ def test_tasks_of_before_webhooks_have_none_and_keep_all_else(url, monkeypatch, 
     second.dispose()
     engine = opened(url)
     with database.reading(engine) as connection:
-        row = ledger.task_row(connection, "a")
+        row = ledger.task_row(connection, "a", owner=None)
         assert (row.name, row.params, row.webhook) == ("logo", {"prompt": "x"}, None)
         assert ledger.task_record(row).webhook is None
         secret = ledger.fact(connection, database.WEBHOOK_SECRET)
     assert len(signatures.key_of(secret)) == 32
+
+
+def test_tasks_of_before_chains_and_caches_are_those_of_their_gateway(url, monkeypatch, opened):
+    third = sa.create_engine(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "VERSION", "0003")
+        patch.setattr(database, "_upgrade", lambda engine: upgrade(engine, "0003"))
+        database.open_database(url).dispose()
+    with third.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into tasks (taskuuid, name, tasktype, taskapigatewayuuid, gateway, params, "
+                "warnings, priority, state, attempts, created, seed) values ('a', 'logo', "
+                "'generate_image', 'b', 'house', '{\"prompt\": \"x\"}', '[]', 100, 'queued', 2, 1, 7)"
+            )
+        )
+    third.dispose()
+    engine = opened(url)
+    with database.writing(engine) as connection:
+        row = ledger.task_row(connection, "a", owner=None)
+        assert (row.gateway, row.first_gateway, row.attempts_before) == ("house", None, 0)
+        assert (row.cache, row.cache_key, row.seed, row.params) == (True, None, 7, {"prompt": "x"})
+        again = ledger.retry_task(
+            connection, "a", attempt=2, started=1, gateway="spare", first_gateway="house"
+        )
+        assert (again.gateway, again.attempts) == ("spare", 3)
+        assert ledger.task_record(again).first_gateway == "house"
 
 
 def upgrade(engine, revision):

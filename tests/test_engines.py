@@ -6,6 +6,7 @@ import sys
 import time
 from importlib.metadata import EntryPoint
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from gouache.images import EXTENSIONS
 from gouache.settings import Settings
 from tests.doubles.hosted import hosted_double
 from tests.doubles.openai_images import KEY, doubled
+from tests.opening import ended, install, new, opened
 
 PROMPT = "A white cat sitting on a red sports car."
 
@@ -117,6 +119,19 @@ def test_the_picture_has_the_size_asked_for(draw, size):
     assert pixels.dtype == np.uint8
     assert pixels.shape == (request.height, request.width, 3)
     assert pixels.std() > 5, "the picture is not blank"
+
+
+@pytest.mark.parametrize("size", ["1024x1792", "1792x1024"])
+def test_the_file_of_a_gateway_has_exactly_the_size_asked_for(engine, size, monkeypatch, tmp_path):
+    kept = SimpleNamespace(
+        capabilities=engine.capabilities, generate=engine.generate, close=lambda: None
+    )
+    install(monkeypatch, kept=kept)
+    with opened(tmp_path, first={"engine": "kept"}) as service:
+        task = ended(service, service.submit(new(PROMPT, size=size)), 120)
+        assert task.success, task.error
+        with Image.open(service.file_path(task.payload.image.fileuuid)) as image:
+            assert f"{image.width}x{image.height}" == size
 
 
 def test_a_drawing_says_what_drew_it_and_from_what(engine, draw):

@@ -48,8 +48,12 @@ def test_the_drawn_tree_is_the_tree_of_classes():
     for line in errors.__doc__.splitlines():
         if found := re.match(r"( *)[*+-] (\w+) +(\d+)(?:  (.*))?$", line):
             indent, name, status, note = found.groups()
-            drawn.append((len(indent) // 2, name, int(status), note == "retryable"))
-    assert drawn == [(depth, cls.__name__, cls.status, cls.retryable) for depth, cls in classes()]
+            notes = (note or "").split(", ")
+            flags = ("retryable" in notes, "falls back" in notes)
+            drawn.append((len(indent) // 2, name, int(status), *flags))
+    assert drawn == [
+        (depth, cls.__name__, cls.status, cls.retryable, cls.falls_back) for depth, cls in classes()
+    ]
     assert len(drawn) >= 30, "this test has stopped finding classes; mend it"
 
 
@@ -67,6 +71,15 @@ def test_what_may_pass_by_itself_is_retryable_and_nothing_else():
         "EngineRateLimited",
         "EngineTimedOut",
         "DatabaseUnavailable",
+    ]
+
+
+def test_only_what_says_nothing_of_request_keys_or_money_falls_back():
+    assert [cls.__name__ for _, cls in classes() if cls.falls_back] == [
+        "WeightsUnusable",
+        "EngineUnavailable",
+        "EngineRateLimited",
+        "EngineTimedOut",
     ]
 
 

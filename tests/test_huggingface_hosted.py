@@ -1,4 +1,5 @@
 import io
+import logging
 import threading
 import time
 
@@ -22,6 +23,7 @@ from gouache.errors import (
 )
 from gouache.settings import Settings
 from tests.doubles.hosted import KEY, hosted_double
+from tests.opening import ended, new, opened
 
 PROMPT = "a mauve walrus on a unicycle"
 
@@ -146,6 +148,35 @@ def test_each_failure_is_one_of_our_errors_after_one_call(
         assert KEY not in f"{error!r} {error}"
         assert PROMPT not in f"{error!r} {error}"
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize(
+    ("fail", "kind"),
+    [
+        ((400, [], b'{"error": "NSFW content detected"}'), ContentRefused),
+        ((401, [], b'{"error": "Invalid token"}'), EngineError),
+        ((429, [], b"{}"), EngineRateLimited),
+        ((503, [], b'{"error": "Model is currently loading"}'), EngineUnavailable),
+        ((504, [], b""), EngineTimedOut),
+        ((200, [], b"<html>sorry</html>"), EngineUnavailable),
+    ],
+)
+def test_a_task_fails_with_the_documented_error_after_the_right_number_of_calls(
+    double, caplog, tmp_path, fail, kind
+):
+    caplog.set_level(logging.DEBUG)
+    double.fail = fail
+    options = {"base_url": f"{double.url}/endpoint", "key_env": "HF_TOKEN"}
+    with opened(tmp_path, first={"engine": "huggingface_hosted", "options": options}) as service:
+        task = ended(service, service.submit(new(PROMPT, seed=7)))
+    calls = 3 if kind.retryable else 1
+    assert (task.error.code, task.error.retryable) == (kind.code, kind.retryable)
+    assert (len(double.asked), task.attempts) == (calls, calls)
+    assert all(headers["authorization"] == f"Bearer {KEY}" for *_, headers in double.asked)
+    for secret in (KEY, "walrus", "unicycle"):
+        assert secret not in f"{task.error} {task.warnings}"
+        assert secret not in caplog.text
+    assert caplog.records, "this test has stopped seeing logs; mend it"
 
 
 def test_what_is_no_picture_may_be_one_the_next_time(double):

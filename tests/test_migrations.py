@@ -2,9 +2,12 @@
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
-from gouache import database
-from gouache.database import open_database, reading
+from gouache import database, ledger
+from gouache.database import MIGRATIONS, open_database, reading
+from gouache.errors import StubNotFound
 from tests.postgres import MISSING, programs
 
 
@@ -38,4 +41,26 @@ def test_migrations_that_are_cut_off_can_be_begun_anew(url, table):
     with reading(engine) as connection:
         tables = set(sa.inspect(connection).get_table_names())
     assert set(database.metadata.tables) <= tables
+    engine.dispose()
+
+
+def test_what_was_made_before_there_were_owners_belongs_to_the_house(url):
+    earlier = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["engine"] = earlier
+    command.upgrade(config, "0005")
+    with earlier.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO stubs (stubref, state, data, attachments, created, updated) "
+                "VALUES ('2026-11-24-MADE-0001', 'new', '{}', '[]', 1, 1)"
+            )
+        )
+    earlier.dispose()
+    engine = open_database(url)
+    with reading(engine) as connection:
+        assert ledger.stub(connection, "2026-11-24-MADE-0001", owner=None).state == "new"
+        with pytest.raises(StubNotFound):
+            ledger.stub(connection, "2026-11-24-MADE-0001", owner="ada")
     engine.dispose()

@@ -145,7 +145,7 @@ def test_templates_are_resolved_once(service):
         time.sleep(0.05)
     time.sleep(1)
     with reading(service._engine) as connection:
-        first = ledger.task_row(connection, tasks["a"].taskuuid).resolved
+        first = ledger.task_row(connection, tasks["a"].taskuuid, owner=None).resolved
     service.work.stop()
     service.work.start()
     assert asyncio.run(service.wait([tasks["a"].taskuuid], 60))

@@ -19,6 +19,7 @@ from gouache.settings import (
 )
 
 DRAFTS = "0b6f2a52-6f5e-4a5c-9d53-7a3f8f5d9c11"
+LAST = "7d0a9c1e-28b4-4f0c-9a34-0f6f3b1c8e52"
 SECRET = "a-secret-of-16-characters"
 
 
@@ -351,6 +352,20 @@ def test_the_examples_of_the_documents_are_settings():
     for name in ("drafts", "house"):
         assert ours.engine(name).capabilities.models
     assert "house-style" in ours.capabilities("house").models
+
+
+@pytest.mark.parametrize("fallback", [["house"], ["drafts", "oil"], ["drafts", "drafts"]])
+def test_a_gateway_falls_back_on_others_each_once(fallback):
+    rows = {
+        "house": {"taskapigatewayuuid": DRAFTS, "fallback": fallback},
+        "drafts": {"taskapigatewayuuid": LAST},
+    }
+    with pytest.raises(SettingsError, match="use built-in, drafts") as caught:
+        read_settings(gateways=rows)
+    assert caught.value.param == "gateways.house.fallback"
+    rows["house"]["fallback"] = ["drafts", "built-in"]
+    rows["drafts"]["fallback"] = ["house"]
+    assert read_settings(gateways=rows).gateways["drafts"].fallback == ["house"]
 
 
 def test_settings_cannot_be_changed():

@@ -148,7 +148,7 @@ def test_an_earlier_try_that_was_given_up_does_not_end_the_task(service):
     taskuuid = submit(service)
     with writing(service._engine) as connection:
         ledger.retry_task(connection, taskuuid, attempt=1, started=ledger.now())
-        service._stubs.queue(connection, ledger.task_row(connection, taskuuid))
+        service._stubs.queue(connection, ledger.task_row(connection, taskuuid, owner=None))
     set_try(service, taskuuid, status="MAX_RECOVERY_ATTEMPTS_EXCEEDED")
     service.work.settle()
     assert service.task(taskuuid).state == "queued"

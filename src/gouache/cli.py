@@ -8,12 +8,14 @@ import typer
 from gouache import __version__
 from gouache.commands.doctor import doctor
 from gouache.commands.generate import generate
+from gouache.commands.keys import keys
 from gouache.commands.mcp import mcp
 from gouache.commands.models import models
 from gouache.commands.run import run
 from gouache.commands.serving import serve, worker
 from gouache.commands.stubs import stubs
 from gouache.commands.tasks import cancel, tasks
+from gouache.commands.usage import usage
 from gouache.commands.variant import variant
 from gouache.commands.webhooks import webhook_secret
 
@@ -35,6 +37,8 @@ app.command()(mcp)
 app.command()(stubs)
 app.command()(tasks)
 app.command(no_args_is_help=True)(cancel)
+app.command()(usage)
+app.command()(keys)
 app.command()(webhook_secret)
 app.command()(doctor)
 app.command()(models)

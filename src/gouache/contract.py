@@ -6,9 +6,6 @@ request is one frozen object from the surface all the way into the file. `docs/s
 Schema (`test_the_committed_schemas_are_those_of_the_models`).
 """
 
-import hashlib
-import json
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -30,6 +27,8 @@ from pydantic_core import CoreSchema
 from gouache.addresses import WebAddress
 from gouache.given import MAX_PROBLEMS, Given, refused, resembling, shortened
 from gouache.given import read as read  # the word by which everyone else knows it
+from gouache.seeds import canonical, whole
+from gouache.seeds import seed_of as seed_of
 from gouache.usage import Usage
 
 Size = Literal["1024x1024", "1024x1792", "1792x1024"]
@@ -47,6 +46,9 @@ TaskType = Literal[
 TASK_TYPES: tuple[TaskType, ...] = get_args(TaskType)
 SIZES: tuple[Size, ...] = get_args(Size)
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+DEFAULT_MODEL = "dall-e-3"
+"""Every engine has it, as a name for a model of its own."""
+
 MAX_CHARACTERS = {"prompt": 32_000, "model": 200, "filename": 1000, "style": 50}
 MAX_SEED = 2**32 - 1
 MAX_SEED_SOURCE_CHARACTERS = 10_000
@@ -74,11 +76,6 @@ TrueOrFalse = Annotated[
 ]
 
 
-def _whole(value: object) -> object:
-    """Take 7.0 for 7, which JSON does not tell apart."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 class GenerateImage(Given):
     """What to draw. Unknown fields are kept, and named by `warnings`."""
 
@@ -88,7 +85,7 @@ class GenerateImage(Given):
         min_length=1, max_length=MAX_CHARACTERS["prompt"], description="What the picture shows."
     )
     model: str = Field(
-        "dall-e-3",
+        DEFAULT_MODEL,
         min_length=1,
         max_length=MAX_CHARACTERS["model"],
         description="The model to draw with; each engine maps the default to a model it has.",
@@ -122,14 +119,14 @@ class GenerateImage(Given):
         description="A style of the engine; without it the prompt decides.",
     )
 
-    _whole_seed = field_validator("seed", mode="before")(_whole)
+    _whole_seed = field_validator("seed", mode="before")(whole)
 
     @field_validator("seed_from", mode="before")
     @classmethod
     def _tells_one_from_another(cls, value: object) -> object:
         if value in ("", [], {}) or (isinstance(value, str) and not value.strip()):
             raise ValueError("must not be empty: everyone would get the same picture")
-        if value is not None and len(_canonical(value)) > MAX_SEED_SOURCE_CHARACTERS:
+        if value is not None and len(canonical(value)) > MAX_SEED_SOURCE_CHARACTERS:
             raise ValueError(f"must have at most {MAX_SEED_SOURCE_CHARACTERS:,} characters as JSON")
         return value
 
@@ -193,7 +190,13 @@ class Task(Given):
         description="Where its end is told to, by a signed message.",
     )
 
-    _whole_priority = field_validator("priority", mode="before")(_whole)
+    cache: TrueOrFalse = Field(
+        True,
+        exclude_if=lambda cache: cache,
+        description="Whether a picture that was drawn before for the same request will do.",
+    )
+
+    _whole_priority = field_validator("priority", mode="before")(whole)
 
     @model_validator(mode="before")
     @classmethod
@@ -270,6 +273,9 @@ class ImageResponse(BaseModel):
     created: int = Field(description="Unix seconds.")
     model: str = Field(description="The model that drew.")
     seed: int | None = Field(None, description="The seed it drew with, if it has any.")
+    cached_from: str | None = Field(
+        None, description="The task it was drawn for, where it came from the cache."
+    )
     usage: Usage | None = Field(None, description="What that used, where its provider tells.")
     unresolved: list[str] = Field([], description="Words of the prompt without influence.")
     data: list[ImageData] = Field(min_length=1, max_length=1, description="One picture.")
@@ -350,16 +356,6 @@ def resolved(request: GenerateImage) -> dict[str, Any]:
     return always | {"n": 1} | given | {"n": 1}
 
 
-def seed_of(identity: JsonValue) -> int:
-    """Return the seed that always belongs to a value; the text "7" and the number 7 have the same.
-
-    It is the first 32 bits of the SHA-256 of the value's text: NFC, UTF-8; of what is not text, JSON
-    with sorted names and nothing between its tokens.
-    """
-    digest = hashlib.sha256(_canonical(identity).encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
 def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImage:
     """Return the request that `params` describes; `inside` leads to them, for the error's `param`.
 
@@ -368,22 +364,6 @@ def read_request(params: Mapping[str, Any], *, inside: str = "") -> GenerateImag
             the message names each with the values it allows.
     """
     return read(GenerateImage, params, inside=inside)
-
-
-def _canonical(value: object) -> str:
-    """Return the one text that stands for a JSON value."""
-    if not isinstance(value, str):
-        value = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return unicodedata.normalize("NFC", value)
-
-
-def _plain(value: object) -> object:
-    """Return a JSON value with 7 for each 7.0."""
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return _whole(value)
 
 
 def unknown_fields(model: BaseModel, what: str) -> list[str]:

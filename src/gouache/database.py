@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry as PoolEntry
 from gouache import signatures
 from gouache.errors import DatabaseUnavailable, StorageError
 
-VERSION = "0003"
+VERSION = "0006"
 """The newest migration, in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -58,6 +58,7 @@ metadata = sa.MetaData(
     }
 )
 _number = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite numbers only INTEGER keys
+_is_owned = sa.text("owner IS NOT NULL")
 
 
 def _table(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
@@ -75,6 +76,8 @@ stubs = _table(
     sa.Column("attachments", sa.JSON, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String),  # the name of the key it was made with; NULL for the house
+    sa.Index(None, "owner", postgresql_where=_is_owned, sqlite_where=_is_owned),
 )
 
 stubposts = _table(
@@ -111,6 +114,18 @@ tasks = _table(
     sa.Column("conditions", sa.JSON(none_as_null=True)),
     sa.Column("resolved", sa.JSON(none_as_null=True)),  # the params with everything put in
     sa.Column("webhook", sa.String),
+    sa.Column("first_gateway", sa.String),  # the one asked for, where another took over
+    sa.Column("attempts_before", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("cache", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("cache_key", sa.String),
+    sa.Column("owner", sa.String),  # that of its stub, if it has one
+    sa.Index(None, "owner", postgresql_where=_is_owned, sqlite_where=_is_owned),
+    sa.Index(
+        None,
+        "cache_key",
+        postgresql_where=sa.text("cache_key IS NOT NULL"),
+        sqlite_where=sa.text("cache_key IS NOT NULL"),
+    ),
 )
 
 deliveries = _table(
@@ -124,6 +139,24 @@ deliveries = _table(
     sa.Column("delivered", sa.BigInteger),
 )
 """The messages to the webhooks of ended tasks; a task that has not ended has none."""
+
+expenses = _table(
+    "expenses",
+    sa.Column("taskuuid", sa.ForeignKey("tasks.taskuuid"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("gateway", sa.String, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("sent", sa.BigInteger, nullable=False),
+    sa.Column("most_micros", sa.BigInteger),
+    sa.Column("cost_micros", sa.BigInteger),  # NULL while it is not known
+    sa.Column("input_tokens", sa.BigInteger),
+    sa.Column("output_tokens", sa.BigInteger),
+    sa.Column("owner", sa.String),  # that of its task
+    sa.UniqueConstraint("taskuuid", "attempt"),
+    sa.Index(None, "gateway", "sent"),
+    sa.Index(None, "owner", "sent", postgresql_where=_is_owned, sqlite_where=_is_owned),
+)
+"""What tries cost that were sent to engines that cost something, in micro-dollars."""
 
 files = _table(
     "files",

@@ -6,6 +6,7 @@
     - UnknownEngine     404
     - RecipeNotFound    422
     - GatewayNotFound   404
+    - KeyNotFound       404
     - StubNotFound      404
     - StubpostNotFound  404
     - TaskNotFound      404
@@ -28,21 +29,23 @@
   + SettingsError       500  whoever runs the program must change a setting
     - AlreadyRunning    500
   + EngineError         500  the engine failed; the request was fine
-    - WeightsUnusable   503
-    - EngineUnavailable  503  retryable
-    - EngineRateLimited  429  retryable
-    - EngineTimedOut    504  retryable
+    - WeightsUnusable   503  falls back
+    - EngineUnavailable  503  retryable, falls back
+    - EngineRateLimited  429  retryable, falls back
+    - EngineTimedOut    504  retryable, falls back
     - ContentRefused    422
     - TaskGaveUp        500
+  + BudgetExceeded      402  the picture may cost more than is left
   + StorageError        507  the picture could not be written or read
   + DatabaseUnavailable  503  retryable
   + Cancelled           499  the caller stopped it
 
-`tests/test_errors.py` compares this drawing with the classes. Surfaces read `code`, `status` and
-`retryable` and nothing else.
+What falls back is gone on with on the next gateway of the chain, where there is one: whatever says
+nothing of the request, of keys or of money. `tests/test_errors.py` compares this drawing with the
+classes. Surfaces read `code`, `status` and `retryable` and nothing else.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class GouacheError(Exception):
@@ -51,6 +54,7 @@ class GouacheError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    falls_back: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         """Keep the message and the name of the field."""
@@ -103,6 +107,13 @@ class GatewayNotFound(RequestError):
     """No gateway has this `taskapigatewayuuid`."""
 
     code = "gateway_not_found"
+    status = 404
+
+
+class KeyNotFound(RequestError):
+    """No key has this name."""
+
+    code = "key_not_found"
     status = 404
 
 
@@ -255,6 +266,12 @@ class EngineError(GouacheError):
     """The engine failed; the request was fine."""
 
     code = "engine_error"
+    nothing_spent = False
+
+    def unspent(self) -> Self:
+        """Say that it is certain that it cost nothing; return it."""
+        self.nothing_spent = True
+        return self
 
 
 class WeightsUnusable(EngineError):
@@ -262,6 +279,8 @@ class WeightsUnusable(EngineError):
 
     code = "weights_unusable"
     status = 503
+    nothing_spent = True
+    falls_back = True
 
 
 class EngineUnavailable(EngineError):
@@ -270,6 +289,7 @@ class EngineUnavailable(EngineError):
     code = "engine_unavailable"
     status = 503
     retryable = True
+    falls_back = True
 
 
 class EngineRateLimited(EngineError):
@@ -277,7 +297,9 @@ class EngineRateLimited(EngineError):
 
     code = "engine_rate_limited"
     status = 429
+    nothing_spent = True
     retryable = True
+    falls_back = True
 
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None
@@ -293,6 +315,7 @@ class EngineTimedOut(EngineError):
     code = "engine_timed_out"
     status = 504
     retryable = True
+    falls_back = True
 
 
 class ContentRefused(EngineError):
@@ -300,12 +323,20 @@ class ContentRefused(EngineError):
 
     code = "content_refused"
     status = 422
+    nothing_spent = True
 
 
 class TaskGaveUp(EngineError):
     """The task ended its worker again and again."""
 
     code = "task_gave_up"
+
+
+class BudgetExceeded(GouacheError):
+    """The picture may cost more than is left of a budget."""
+
+    code = "budget_exceeded"
+    status = 402
 
 
 class StorageError(GouacheError):

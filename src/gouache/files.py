@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from gouache import ledger
 from gouache.contract import FileDetails, FileObject
 from gouache.database import files as rows
+from gouache.database import tasks
 from gouache.errors import StorageError
 from gouache.images import write_atomically
 from gouache.ledger import Row
@@ -94,9 +95,11 @@ def insert_file(
     )
 
 
-def file_row(connection: sa.Connection, fileuuid: str) -> Row | None:
-    """Return the row of a file that was not deleted."""
+def file_row(connection: sa.Connection, fileuuid: str, *, owner: str | None) -> Row | None:
+    """Return the row of a file that was not deleted; with `owner`, only of a task of that owner's."""
     query = sa.select(rows).where(rows.c.fileuuid == fileuuid, rows.c.deleted.is_(None))
+    if owner is not None:
+        query = query.join(tasks, tasks.c.taskuuid == rows.c.taskuuid).where(tasks.c.owner == owner)
     return connection.execute(query).one_or_none()
 
 

@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from gouache import files, keys, ledger
 from gouache.contract import FileObject, GenerateImage, Task, read
 from gouache.database import reading, writing
-from gouache.engines import choose_seed
 from gouache.errors import FileNotFound, IdempotencyKeyReused, RequestError, StubExists
-from gouache.gateways import NEIGHBOURS, Gateways
+from gouache.gateways import NEIGHBOURS, Assigned, Gateways
 from gouache.ledger import Row
 from gouache.preparing import used_params
-from gouache.records import Attachment, NewStub, NewStubpost
+from gouache.records import Attachment, NewStub, NewStubpost, NewTask
+from gouache.spending import Spending
 from gouache.stubs import Stubs
 from gouache.substitution import check_conditions, check_templates, is_template
 from gouache.tasktypes import PARAMS
@@ -42,14 +42,25 @@ Checked = TypeVar("Checked")
 
 
 class Intake:
-    """Checks what is handed in, and writes it down."""
+    """Checks what is handed in, and writes it down.
+
+    `owner` is whose key it was handed in with, None for the house. What is put on a stub belongs to
+    the owner of the stub, whoever puts it there, and may name that owner's files only.
+    """
 
     def __init__(
-        self, engine: sa.Engine, *, gateways: Gateways, stubs: Stubs, webhooks: Webhooks
+        self,
+        engine: sa.Engine,
+        *,
+        gateways: Gateways,
+        spending: Spending,
+        stubs: Stubs,
+        webhooks: Webhooks,
     ) -> None:
         """Take in nothing yet."""
         self._engine = engine
         self._gateways = gateways
+        self._spending = spending
         self._stubs = stubs
         self._webhooks = webhooks
 
@@ -60,6 +71,8 @@ class Intake:
         body: BaseModel,
         check: Callable[[], Checked],
         write: Callable[[sa.Connection, Checked], str],
+        *,
+        owner: str | None,
     ) -> str:
         """Check and write once for each key; return what was written, now or the first time.
 
@@ -72,18 +85,20 @@ class Intake:
                 return write(connection, checked)
         text = json.dumps([kind, body.model_dump(mode="json")], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        row = self._key_row(key)
+        row = self._key_row(key, owner)
         if row is None:
             checked = check()
             try:
                 with writing(self._engine) as connection:
-                    row = keys.key_row(connection, key)
+                    row = keys.key_row(connection, key, owner=owner)
                     if row is None:
                         target = write(connection, checked)
-                        keys.insert_key(connection, key, fingerprint=fingerprint, target=target)
+                        keys.insert_key(
+                            connection, key, owner=owner, fingerprint=fingerprint, target=target
+                        )
                         return target
             except IntegrityError:  # the same key at the same moment, and the other was first
-                row = self._key_row(key)
+                row = self._key_row(key, owner)
                 if row is None:
                     raise
         if row.fingerprint != fingerprint:
@@ -94,9 +109,9 @@ class Intake:
         first: str = row.target
         return first
 
-    def _key_row(self, key: str) -> Row | None:
+    def _key_row(self, key: str, owner: str | None) -> Row | None:
         with reading(self._engine) as connection:
-            return keys.key_row(connection, key)
+            return keys.key_row(connection, key, owner=owner)
 
     def checked(self, task: Task, *, inside: str = "") -> Task:
         """Return the task; what its gateway does not know or cannot do is refused by name.
@@ -131,7 +146,7 @@ class Intake:
             raise RequestError(message, param=f"{inside}.name")
         return self.checked(task, inside=inside)
 
-    def stub(self, connection: sa.Connection, new: NewStub) -> str:
+    def stub(self, connection: sa.Connection, new: NewStub, *, owner: str | None) -> str:
         """Write down a stub; return its stubref.
 
         Raises:
@@ -140,21 +155,31 @@ class Intake:
         stubref = new.stubref or new_stubref()
         if ledger.has_stub(connection, stubref):
             raise StubExists(f"there is a stub {stubref}", param="stubref")
-        attachments = self.attachments(connection, new.attachments)
         ledger.insert_stub(
-            connection, stubref, state=new.state, data=new.data, attachments=attachments
+            connection,
+            stubref,
+            owner=owner,
+            state=new.state,
+            data=new.data,
+            attachments=self.attachments(connection, new.attachments, owner=owner),
         )
         return stubref
 
     def post(
-        self, connection: sa.Connection, stubref: str, new: NewStubpost, tasks: Sequence[Task]
+        self,
+        connection: sa.Connection,
+        stubref: str,
+        new: NewStubpost,
+        tasks: Sequence[Task],
+        *,
+        owner: str | None,
     ) -> str:
         """Write down a stubpost and its checked tasks, of which the first is queued; return its UUID.
 
         Raises:
             StubNotFound, FileNotFound
         """
-        ledger.lock_stub(connection, stubref)
+        whose = ledger.lock_stub(connection, stubref, owner=owner)
         stubpostuuid = str(uuid.uuid4())
         ledger.insert_stubpost(
             connection,
@@ -163,17 +188,42 @@ class Intake:
             action=new.action,
             message=new.message,
             data=new.data,
-            attachments=self.attachments(connection, new.attachments),
+            attachments=self.attachments(connection, new.attachments, owner=whose),
         )
         for i, task in enumerate(tasks):
-            self.accept(connection, task, stubref=stubref, stubpostuuid=stubpostuuid, waiting=i > 0)
+            self.accept(
+                connection,
+                task,
+                owner=whose,
+                stubref=stubref,
+                stubpostuuid=stubpostuuid,
+                waiting=i > 0,
+            )
         return stubpostuuid
+
+    def submit(
+        self,
+        connection: sa.Connection,
+        new: NewTask,
+        task: Task,
+        *,
+        owner: str | None,
+    ) -> Row:
+        """Write down a single task, of which `task` is what was checked, and queue it.
+
+        Raises:
+            StubNotFound, BudgetExceeded
+        """
+        if new.stubref:
+            owner = ledger.lock_stub(connection, new.stubref, owner=owner)
+        return self.accept(connection, task, owner=owner, stubref=new.stubref)
 
     def accept(
         self,
         connection: sa.Connection,
         task: Task,
         *,
+        owner: str | None,
         stubref: str | None,
         stubpostuuid: str | None = None,
         waiting: bool = False,
@@ -182,17 +232,22 @@ class Intake:
         """Write down a task and queue it, unless it waits for the one before it.
 
         Where `is_resolved`, what looks like a template in its params is none: it was put in.
+
+        Raises:
+            BudgetExceeded: the gateway or the owner has no money for it now.
         """
-        gateway, seed = NEIGHBOURS, None
+        gateway, assigned = NEIGHBOURS, Assigned()
         params = task.params if is_resolved else _certain(task.params)
         request = read(PARAMS[task.tasktype], params)
         if isinstance(request, GenerateImage):
             gateway = self._gateways.find(task.taskapigatewayuuid)
-            if self._gateways.capabilities(gateway).supports_seed:
-                seed = choose_seed(request)
+            self._spending.check(connection, gateway, request, owner=owner)
+            if is_resolved or not is_template(task.params):
+                assigned = self._gateways.assigned(gateway, request, owner=owner)
         row = ledger.insert_task(
             connection,
             taskuuid=str(uuid.uuid4()),
+            owner=owner,
             stubref=stubref,
             stubpostuuid=stubpostuuid,
             name=task.name,
@@ -202,8 +257,10 @@ class Intake:
             params=task.params,
             resolved=task.params if is_resolved else None,
             conditions=task.conditions or None,
-            warnings=[*task.warnings(), *request.warnings()],
-            seed=seed,
+            warnings=[*task.warnings(), *request.warnings(), *assigned.warnings],
+            seed=assigned.seed,
+            cache=task.cache,
+            cache_key=assigned.cache_key,
             priority=task.priority,
             state="waiting" if waiting else "queued",
             webhook=self._webhooks.wanted(task),
@@ -221,7 +278,8 @@ class Intake:
         left_out = ("seed", "seed_from") if new_seed else ()
         params = {name: value for name, value in used_params(row).items() if name not in left_out}
         values = {name: getattr(row, name) for name in ("tasktype", "name", "priority", "webhook")}
-        task = read(Task, values | {"taskapigatewayuuid": row.taskapigatewayuuid, "params": params})
+        values |= {"taskapigatewayuuid": row.taskapigatewayuuid, "params": params}
+        task = read(Task, values | {"cache": row.cache and not new_seed})
         stubpostuuid = None
         if row.stubref is not None:
             stubpostuuid = str(uuid.uuid4())
@@ -229,6 +287,7 @@ class Intake:
         return self.accept(
             connection,
             task,
+            owner=row.owner,
             stubref=row.stubref,
             stubpostuuid=stubpostuuid,
             is_resolved=row.resolved is not None,
@@ -238,7 +297,7 @@ class Intake:
         self, connection: sa.Connection, row: Row, stubpostuuid: str, action: str
     ) -> None:
         """Write down the stubpost of a repeated task, with what its templates may still read."""
-        ledger.lock_stub(connection, row.stubref)
+        ledger.lock_stub(connection, row.stubref, owner=row.owner)
         first = None
         if row.stubpostuuid is not None and row.resolved is None and is_template(row.params):
             first = ledger.stubpost_row(connection, row.stubref, row.stubpostuuid)
@@ -253,16 +312,16 @@ class Intake:
         )
 
     def attachments(
-        self, connection: sa.Connection, attachments: Sequence[Attachment]
+        self, connection: sa.Connection, attachments: Sequence[Attachment], *, owner: str | None
     ) -> list[FileObject]:
-        """Return the file objects of files that are ours.
+        """Return the file objects of files that are the owner's.
 
         Raises:
-            FileNotFound: one is none of ours.
+            FileNotFound: one is not.
         """
         found = []
         for i, fileuuid in enumerate(attachments):
-            row = files.file_row(connection, fileuuid)
+            row = files.file_row(connection, fileuuid, owner=owner)
             if row is None:
                 raise FileNotFound(f"there is no file {fileuuid!r}", param=f"attachments.{i}")
             found.append(files.file_object(row))

@@ -1,9 +1,9 @@
 """What is written down: rows in, records out.
 
 Each function works inside the transaction of its caller, on the connection it is given; what must
-happen together is put together by whoever begins the transaction. A task ends by one
-compare-and-set on its state, so it ends once, whoever tries
-(`test_a_task_that_two_workers_finish_ends_once`).
+happen together is put together by whoever begins the transaction. Where a function takes an `owner`,
+it finds only what is that owner's; None finds all. A task ends by one compare-and-set on its state,
+so it ends once, whoever tries (`test_a_task_that_two_workers_finish_ends_once`).
 """
 
 import time
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from gouache.contract import FileObject, Result
 from gouache.database import deliveries, facts, stubposts, stubs, tasks
-from gouache.errors import RequestError, StubNotFound
+from gouache.errors import StubNotFound
+from gouache.paging import page
 from gouache.records import ENDED, Page, Stub, Stubpost, TaskRecord, TaskState, Webhook, result
 
 Row = sa.Row[Any]
@@ -29,6 +30,7 @@ _DELIVERY = [
 ]
 _TASKS = sa.select(tasks, *_DELIVERY).select_from(tasks.outerjoin(deliveries))
 _TASK = _TASKS.where(tasks.c.taskuuid == sa.bindparam("uuid"))
+_OWN_TASK = _TASK.where(tasks.c.owner == sa.bindparam("whose"))
 _END_TASK = (
     tasks.update()
     .where(tasks.c.taskuuid == sa.bindparam("uuid"), tasks.c.state.not_in(ENDED))
@@ -58,6 +60,7 @@ def insert_stub(
     connection: sa.Connection,
     stubref: str,
     *,
+    owner: str | None,
     state: str,
     data: Mapping[str, Any],
     attachments: Sequence[FileObject],
@@ -67,6 +70,7 @@ def insert_stub(
     connection.execute(
         stubs.insert().values(
             stubref=stubref,
+            owner=owner,
             state=state,
             data=data,
             attachments=[file.model_dump() for file in attachments],
@@ -76,15 +80,18 @@ def insert_stub(
     )
 
 
-def lock_stub(connection: sa.Connection, stubref: str) -> None:
-    """Keep others from writing on the stub until the transaction ends.
+def lock_stub(connection: sa.Connection, stubref: str, *, owner: str | None) -> str | None:
+    """Keep others from writing on the stub until the transaction ends; return whose it is.
 
     Raises:
         StubNotFound: there is none.
     """
-    query = sa.select(stubs.c.number).where(stubs.c.stubref == stubref).with_for_update()
-    if connection.scalar(query) is None:
+    query = sa.select(stubs.c.owner).where(stubs.c.stubref == stubref).with_for_update()
+    row = connection.execute(_own(query, stubs, owner)).one_or_none()
+    if row is None:
         raise _no_stub(stubref)
+    whose: str | None = row.owner
+    return whose
 
 
 def insert_stubpost(
@@ -119,18 +126,19 @@ def insert_stubpost(
 
 
 def has_stub(connection: sa.Connection, stubref: str) -> bool:
-    """Whether there is such a stub."""
+    """Whether there is such a stub, whoever's it is."""
     query = sa.select(stubs.c.number).where(stubs.c.stubref == stubref)
     return connection.scalar(query) is not None
 
 
-def stub(connection: sa.Connection, stubref: str) -> Stub:
+def stub(connection: sa.Connection, stubref: str, *, owner: str | None) -> Stub:
     """Return a stub without its stubposts.
 
     Raises:
         StubNotFound: there is none.
     """
-    row = connection.execute(sa.select(stubs).where(stubs.c.stubref == stubref)).one_or_none()
+    query = _own(sa.select(stubs).where(stubs.c.stubref == stubref), stubs, owner)
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise _no_stub(stubref)
     return _stub(row)
@@ -149,10 +157,15 @@ def change_stub(
 
 
 def stub_page(
-    connection: sa.Connection, *, state: str | None, limit: int, after: str | None
+    connection: sa.Connection,
+    *,
+    owner: str | None,
+    state: str | None,
+    limit: int,
+    after: str | None,
 ) -> Page[Stub]:
     """Return stubs without their stubposts, newest first."""
-    query = sa.select(stubs)
+    query = _own(sa.select(stubs), stubs, owner)
     if state is not None:
         query = query.where(stubs.c.state == state)
     rows, following = page(connection, query, stubs, limit, after)
@@ -205,9 +218,11 @@ def insert_task(connection: sa.Connection, **values: Any) -> Row:
     return connection.execute(_INSERT_TASK, {"attempts": 1, "created": now(), **values}).one()
 
 
-def task_row(connection: sa.Connection, taskuuid: str) -> Row | None:
+def task_row(connection: sa.Connection, taskuuid: str, *, owner: str | None) -> Row | None:
     """Return the row of a task."""
-    return connection.execute(_TASK, {"uuid": taskuuid}).one_or_none()
+    if owner is None:
+        return connection.execute(_TASK, {"uuid": taskuuid}).one_or_none()
+    return connection.execute(_OWN_TASK, {"uuid": taskuuid, "whose": owner}).one_or_none()
 
 
 def task_rows(
@@ -225,25 +240,10 @@ def task_rows(
     return connection.execute(query.order_by(tasks.c.number)).all()
 
 
-def unended(connection: sa.Connection, taskuuids: Sequence[str] | None = None) -> list[str]:
-    """Return those of the tasks, or of all, that have not ended."""
-    query = sa.select(tasks.c.taskuuid).where(tasks.c.state.not_in(ENDED))
-    if taskuuids is not None:
-        query = query.where(tasks.c.taskuuid.in_(taskuuids))
-    return list(connection.scalars(query))
-
-
-def unended_by_gateway(connection: sa.Connection) -> dict[str, int]:
-    """Return how many tasks of each gateway have not ended."""
-    query = sa.select(tasks.c.gateway, sa.func.count()).where(tasks.c.state.not_in(ENDED))
-    return {
-        gateway: count for gateway, count in connection.execute(query.group_by(tasks.c.gateway))
-    }
-
-
 def task_row_page(
     connection: sa.Connection,
     *,
+    owner: str | None,
     state: TaskState | None,
     running: Sequence[str],
     stubref: str | None,
@@ -256,7 +256,7 @@ def task_row_page(
     The tables do not know which of the queued tasks are running: that would be wrong as soon as
     their worker dies.
     """
-    query = _TASKS
+    query = _own(_TASKS, tasks, owner)
     if state in ("queued", "running"):
         chosen = tasks.c.taskuuid.in_(running)
         query = query.where(
@@ -269,12 +269,6 @@ def task_row_page(
     if single:
         query = query.where(tasks.c.stubref.is_(None))
     return page(connection, query, tasks, limit, after)
-
-
-def task_counts(connection: sa.Connection) -> dict[str, int]:
-    """Return how many tasks are in each state; running ones count as queued."""
-    query = sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)
-    return {state: count for state, count in connection.execute(query)}
 
 
 def task_record(row: Row, *, started: int | None = None) -> TaskRecord:
@@ -322,22 +316,28 @@ def end_task(
 
 
 def resolve_task(
-    connection: sa.Connection, taskuuid: str, *, params: dict[str, Any], seed: int | None
+    connection: sa.Connection, taskuuid: str, *, params: dict[str, Any], **values: Any
 ) -> Row:
-    """Write down the params of a task with everything put in, once; return its row."""
+    """Write down the params of a task with everything put in, once; return its row.
+
+    `values` are other columns that follow from them.
+    """
     query = tasks.update().where(tasks.c.taskuuid == taskuuid, tasks.c.resolved.is_(sa.null()))
-    connection.execute(query.values(resolved=params, seed=seed))
+    connection.execute(query.values(resolved=params, **values))
     return connection.execute(sa.select(tasks).where(tasks.c.taskuuid == taskuuid)).one()
 
 
 def retry_task(
-    connection: sa.Connection, taskuuid: str, *, attempt: int, started: int
+    connection: sa.Connection, taskuuid: str, *, attempt: int, started: int, **values: Any
 ) -> Row | None:
-    """Write down that a try failed and another follows; None where this was done before."""
+    """Write down that a try failed and another follows; None where this was done before.
+
+    `values` are other columns that change for it.
+    """
     query = tasks.update().where(
         tasks.c.taskuuid == taskuuid, tasks.c.state == "queued", tasks.c.attempts == attempt
     )
-    values = {"attempts": attempt + 1, "started": sa.func.coalesce(tasks.c.started, started)}
+    values |= {"attempts": attempt + 1, "started": sa.func.coalesce(tasks.c.started, started)}
     return connection.execute(query.values(values).returning(tasks)).one_or_none()
 
 
@@ -362,6 +362,10 @@ def fact(connection: sa.Connection, name: str) -> str:
     return str(connection.execute(query).scalar_one())
 
 
+def _own(query: sa.Select[Any], table: sa.Table, owner: str | None) -> sa.Select[Any]:
+    return query if owner is None else query.where(table.c.owner == owner)
+
+
 def _no_stub(stubref: str) -> StubNotFound:
     return StubNotFound(f"there is no stub {stubref}", param="stubref")
 
@@ -375,23 +379,3 @@ def _stub(row: Row) -> Stub:
         created=as_text(row.created),
         updated=as_text(row.updated),
     )
-
-
-def page(
-    connection: sa.Connection,
-    query: sa.Select[Any],
-    table: sa.Table,
-    limit: int,
-    after: str | None,
-) -> tuple[Sequence[Row], str | None]:
-    """Return at most `limit` rows, newest first, and the number after which they go on.
-
-    Raises:
-        RequestError: `after` comes from no page.
-    """
-    if after is not None:
-        if not after.isascii() or not after.isdigit() or len(after) > 18:
-            raise RequestError("after must be the `next` of a page", param="after")
-        query = query.where(table.c.number < int(after))
-    rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
-    return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else None

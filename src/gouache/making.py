@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gouache import files, images, ledger, neighbours, results
-from gouache.contract import FileDetails, FileObject, Result, read, read_request
+from gouache import cache, files, images, ledger, neighbours, results
+from gouache.contract import FileDetails, FileObject, GenerateImage, Result, read, read_request
 from gouache.database import reading
 from gouache.engines import Encoded, OnStep
 from gouache.errors import FileNotFound
@@ -23,8 +23,10 @@ from gouache.gateways import Gateways
 from gouache.images import Recipe
 from gouache.ledger import Row
 from gouache.links import Links
+from gouache.pacing import Pacing
 from gouache.preparing import used_params
 from gouache.settings import Settings
+from gouache.spending import Spending
 from gouache.tasktypes import PARAMS
 
 _NAMESPACE = uuid.UUID("0f6b1f5e-3a7c-5c0a-9a51-6c1f0b6f2d11")
@@ -65,6 +67,7 @@ class Making:
         gateways: Gateways,
         files: FileStore,
         links: Links,
+        spending: Spending,
     ) -> None:
         """Make nothing yet."""
         self._settings = settings
@@ -72,15 +75,18 @@ class Making:
         self._gateways = gateways
         self._files = files
         self._links = links
+        self._spending = spending
+        self._pacing = Pacing(engine, gateways)
 
     def made(self, row: Row, on_step: OnStep, *, started: int) -> Made:
         """Return what came of a task whose params are resolved, with its file on disk.
 
         Raises:
-            RequestError, EngineError, StorageError, Cancelled
+            RequestError, EngineError, BudgetExceeded, StorageError, Cancelled
+            TooEarly: the gateway's rate limit makes it wait; nothing was sent.
         """
         if row.tasktype == "generate_image":
-            return self._drawn(row, on_step, started)
+            return self._drawn_before(row, started) or self._drawn(row, on_step, started)
         params = read(PARAMS[row.tasktype], used_params(row), inside="params")
         around = _Surroundings(self._settings, self._engine, self._files, self._links, row)
         outcome = neighbours.run(params, around)
@@ -100,16 +106,41 @@ class Making:
             DatabaseUnavailable: nobody can tell.
         """
         with reading(self._engine) as connection:
-            kept = files.file_row(connection, stored.file.fileuuid)
+            kept = files.file_row(connection, stored.file.fileuuid, owner=None)
         if kept is None or kept.stored != stored.stored:
             self._files.delete(stored.stored)
 
+    def _drawn_before(self, row: Row, started: int) -> Made | None:
+        """Return what came of a task like this one, copied, where it is in the cache."""
+        if row.cache_key is None or not row.cache:
+            return None
+        with reading(self._engine) as connection:
+            before = cache.drawn_before(connection, row.cache_key)
+        if before is None:
+            return None
+        try:
+            data = self._files.path(before.stored).read_bytes()
+        except OSError:  # it was deleted just now
+            return None
+        request = read_request(used_params(row))
+        file = _file(row, request, before.content_type)
+        return Made(
+            result=results.drawn_before(row, before, file, started=started),
+            stored=self._stored(row, file, data),
+            is_shown=not request.disable_model_response,
+        )
+
     def _drawn(self, row: Row, on_step: OnStep, started: int) -> Made:
         request = read_request(used_params(row))
-        asked = self._gateways.for_engine(row.gateway, request)
+        asked = request
+        if row.first_gateway is not None:
+            asked = self._gateways.standing_in(row.gateway, request)
+        asked = self._gateways.for_engine(row.gateway, asked)
         if request.seed is None and row.seed is not None:
             asked = asked.model_copy(update={"seed": row.seed})  # a second run draws the same
-        drawing = self._gateways.engine(row.gateway).generate(asked, on_step)
+        engine = self._gateways.engine(row.gateway)
+        self._pacing.take_turn(row.gateway)
+        drawing = self._spending.drawing(row, asked, lambda: engine.generate(asked, on_step))
         recipe = Recipe(
             request=request,
             seed=drawing.seed,
@@ -119,19 +150,7 @@ class Making:
         encoded = drawing.encoded or Encoded(
             images.encode_png(drawing.pixels, recipe), images.CONTENT_TYPE
         )
-        filename, originalname = images.names(
-            request,
-            uuid=uuid_of(row.taskuuid),
-            stubref=row.stubref,
-            task=row.name,
-            extension=images.EXTENSIONS[encoded.content_type],
-        )
-        file = FileObject(
-            fileuuid=fileuuid_of(row.taskuuid),
-            filename=filename,
-            originalname=originalname,
-            contentType=encoded.content_type,
-        )
+        file = _file(row, request, encoded.content_type)
         stored = self._stored(row, file, encoded.data)
         return Made(
             result=results.drawn(
@@ -158,6 +177,23 @@ def fileuuid_of(taskuuid: str) -> str:
     return uuid_of(f"{taskuuid} file")
 
 
+def _file(row: Row, request: GenerateImage, content_type: str) -> FileObject:
+    """Return the file object of a task's picture."""
+    filename, originalname = images.names(
+        request,
+        uuid=uuid_of(row.taskuuid),
+        stubref=row.stubref,
+        task=row.name,
+        extension=images.EXTENSIONS[content_type],
+    )
+    return FileObject(
+        fileuuid=fileuuid_of(row.taskuuid),
+        filename=filename,
+        originalname=originalname,
+        contentType=content_type,
+    )
+
+
 class _Surroundings:
     """What a neighbour task may look at."""
 
@@ -170,6 +206,7 @@ class _Surroundings:
         self.created = ledger.as_text(row.created)
         self.address = settings.address
         self.max_bytes = settings.max_body_bytes
+        self._owner: str | None = row.owner
         self._engine = engine
         self._store = store
         self._links = links
@@ -181,11 +218,13 @@ class _Surroundings:
         return self._store.path(self._row(fileuuid).stored)
 
     def file_url(self, fileuuid: str) -> str:
+        if self._owner is not None:
+            self._row(fileuuid)
         return self._links.url(fileuuid)
 
     def _row(self, fileuuid: str) -> Row:
         with reading(self._engine) as connection:
-            row = files.file_row(connection, fileuuid)
+            row = files.file_row(connection, fileuuid, owner=self._owner)
         if row is None:
             raise FileNotFound(f"there is no file {fileuuid}")
         return row

@@ -4,10 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gouache import files, ledger
+from gouache import files
 from gouache.database import files as stored
 from gouache.database import tasks
 from gouache.ledger import Row
+from gouache.paging import page
 from gouache.records import Page, Picture
 
 MAX_WORDS = 10
@@ -21,10 +22,16 @@ _SAID = (_ASKED, tasks.c.result[_IMAGE].as_string(), stored.c.filename, tasks.c.
 
 
 def picture_page(
-    connection: sa.Connection, *, search: str, limit: int, after: str | None
+    connection: sa.Connection,
+    *,
+    owner: str | None,
+    search: str,
+    limit: int,
+    after: str | None,
 ) -> Page[Picture]:
     """Return pictures, newest first, of which every word of `search` is said somewhere.
 
+    With `owner`, only those of that owner's tasks.
     It is looked for in the prompt, the words for those who do not see, the file's name and the
     stubref, in any case of letters.
 
@@ -36,9 +43,11 @@ def picture_page(
         .join(tasks, tasks.c.taskuuid == stored.c.taskuuid)
         .where(tasks.c.tasktype == "generate_image", stored.c.deleted.is_(None))
     )
+    if owner is not None:
+        query = query.where(tasks.c.owner == owner)
     for word in search.split()[:MAX_WORDS]:
         query = query.where(sa.or_(*(said.icontains(word, autoescape=True) for said in _SAID)))
-    rows, following = ledger.page(connection, query, stored, limit, after)
+    rows, following = page(connection, query, stored, limit, after)
     return Page[Picture](items=[_picture(row) for row in rows], next=following)
 
 

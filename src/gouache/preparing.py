@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gouache import ledger
+from gouache import files, ledger
 from gouache.contract import GenerateImage, read
 from gouache.database import reading, writing
-from gouache.engines import choose_seed
-from gouache.gateways import Gateways
+from gouache.errors import FileNotFound
+from gouache.gateways import Assigned, Gateways
 from gouache.ledger import Row
 from gouache.links import Links
 from gouache.settings import Settings
@@ -56,6 +56,7 @@ class Preparing:
 
         Raises:
             RequestError: a template leads nowhere, or what it gives is no value of its field.
+            FileNotFound: it asks for the address of a file that is not the task's owner's.
             UnsupportedByEngine: the gateway cannot do what a field asks for.
         """
         if row.resolved is not None or not is_template(row.params):
@@ -63,17 +64,23 @@ class Preparing:
         params: dict[str, Any] = substitute(
             row.params,
             self._context(row),
-            file_url=self._links.url,
+            file_url=lambda fileuuid: self._file_url(fileuuid, row.owner),
             html_fields=HTML_FIELDS.get(row.tasktype, ()),
         )
         request = read(PARAMS[row.tasktype], params, inside="params")
-        seed = None
+        assigned = Assigned()
         if isinstance(request, GenerateImage):
             self._gateways.check(row.gateway, request, inside="params")
-            if self._gateways.capabilities(row.gateway).supports_seed:
-                seed = choose_seed(request)
+            assigned = self._gateways.assigned(row.gateway, request, owner=row.owner)
         with writing(self._engine) as connection:
-            return ledger.resolve_task(connection, row.taskuuid, params=params, seed=seed)
+            return ledger.resolve_task(
+                connection,
+                row.taskuuid,
+                params=params,
+                seed=assigned.seed,
+                cache_key=assigned.cache_key,
+                warnings=[*row.warnings, *assigned.warnings],
+            )
 
     def _context(self, row: Row) -> dict[str, Any]:
         """Return what templates and conditions of a task may read."""
@@ -84,7 +91,7 @@ class Preparing:
         }
         with reading(self._engine) as connection:
             if row.stubref is not None:
-                stub = ledger.stub(connection, row.stubref)
+                stub = ledger.stub(connection, row.stubref, owner=row.owner)
                 context["stub"] = stub.model_dump(mode="json", exclude={"stubposts"})
             post = None
             if row.stubpostuuid is not None:
@@ -93,6 +100,14 @@ class Preparing:
                 (stubpost,) = self._views.stubposts(connection, [post])
                 context["stubpost"] = stubpost.model_dump(mode="json", exclude_none=True)
         return context
+
+    def _file_url(self, fileuuid: str, owner: str | None) -> str:
+        """Return a link to a file; nobody gets one to another's."""
+        if owner is not None:
+            with reading(self._engine) as connection:
+                if files.file_row(connection, fileuuid, owner=owner) is None:
+                    raise FileNotFound(f"there is no file {fileuuid}")
+        return self._links.url(fileuuid)
 
 
 def used_params(row: Row) -> dict[str, Any]:

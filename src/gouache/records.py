@@ -161,8 +161,11 @@ class TaskRecord(BaseModel):
     taskuuid: str = Field(description="Its UUID.")
     name: str = Field(description="Its name on the stubpost.")
     tasktype: str = Field(description="What is done.")
-    taskapigatewayuuid: str = Field(description="The gateway that does it.")
-    gateway: str = Field(description="The name of the gateway's row.")
+    taskapigatewayuuid: str = Field(description="The gateway asked for.")
+    gateway: str = Field(description="The name of the row of the gateway that draws.")
+    first_gateway: str | None = Field(
+        None, description="The one asked for, where another took over from it."
+    )
     params: dict[str, Any] = Field(description="The request as it was handed in.")
     conditions: list[str] = Field([], description="It is skipped unless all hold.")
     priority: int = Field(description="Lower numbers are drawn first.")
@@ -237,6 +240,51 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item] = Field(description="This part.")
     next: str | None = Field(None, description="Given as `after`, leads to the following part.")
+
+
+class Spent(BaseModel):
+    """What a model of a gateway cost on a day, with a key."""
+
+    model_config = ConfigDict(frozen=True)
+
+    day: str = Field(description="The day, UTC.")
+    gateway: str = Field(description="The gateway's name.")
+    model: str = Field(description="The model that drew.")
+    key: str | None = Field(None, description="The name of the key; missing for the house's own.")
+    tries: int = Field(description="Tries that were sent.")
+    input_tokens: int = Field(description="Tokens that were read, as far as providers tell.")
+    output_tokens: int = Field(description="Tokens that were drawn, as far as providers tell.")
+    cost_usd: str = Field(description="US dollars that are known to be spent.")
+    open_usd: str = Field(description="US dollars set aside for tries of unknown outcome.")
+    unknown: int = Field(description="Tries of which nobody knows what they cost.")
+
+
+class BudgetState(BaseModel):
+    """What is left of the budget of a gateway or a key in this period."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gateway: str | None = Field(None, description="The gateway's name, if it is a gateway's.")
+    key: str | None = Field(None, description="The key's name, if it is a key's.")
+    budget_usd: str = Field(description="US dollars that may be spent in a period.")
+    budget_period: Literal["day", "month"] = Field(description="The period, UTC.")
+    spent_usd: str = Field(description="US dollars that are spent or set aside.")
+    left_usd: str = Field(description="US dollars that are left.")
+    renews: str = Field(description="When the next period begins.")
+
+
+class UsageReport(BaseModel):
+    """What was spent since a day, and what is left of the budgets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    since: str = Field(description="The first day, UTC.")
+    tries: int = Field(description="Tries that were sent.")
+    cost_usd: str = Field(description="US dollars that are known to be spent.")
+    open_usd: str = Field(description="US dollars set aside for tries of unknown outcome.")
+    unknown: int = Field(description="Tries of which nobody knows what they cost.")
+    items: list[Spent] = Field(description="The sums by day, gateway, model and key.")
+    budgets: list[BudgetState] = Field(description="The budgets the caller may know of.")
 
 
 class Progress(BaseModel):

@@ -34,7 +34,7 @@ def drawn(row: Row, drawing: Drawing, file: FileObject, *, alt_text: str, starte
         data=[
             ImageData(
                 revised_prompt=drawing.revised_prompt,
-                url=f"/files/{image.fileuuid}",
+                url=_address(file),
                 image=image,
             )
         ],
@@ -42,6 +42,30 @@ def drawn(row: Row, drawing: Drawing, file: FileObject, *, alt_text: str, starte
     request = resolved(read_request(used_params(row)))
     payload = Payload(request=request, response=response, image=image)
     return done(row, payload, started=started, warnings=drawing.warnings)
+
+
+def drawn_before(row: Row, before: Row, file: FileObject, *, started: int) -> Result:
+    """Return the result of a task that gets the picture of another, whose row `before` is.
+
+    What was said about the drawing is said again; what was said about the other request is not.
+    """
+    first = Result.model_validate(before.result)
+    assert isinstance(first.payload, Payload)
+    assert first.payload.response is not None  # it succeeded
+    assert first.payload.image is not None
+    image = first.payload.image.model_copy(update=file.model_dump())
+    (data,) = first.payload.response.data
+    response = first.payload.response.model_copy(
+        update={
+            "created": int(time.time()),
+            "usage": None,
+            "cached_from": first.payload.response.cached_from or before.taskuuid,
+            "data": [data.model_copy(update={"url": _address(file), "image": image})],
+        }
+    )
+    request = resolved(read_request(used_params(row)))
+    payload = Payload(request=request, response=response, image=image)
+    return done(row, payload, started=started, warnings=first.warnings[len(before.warnings) :])
 
 
 def done(
@@ -60,7 +84,9 @@ def done(
     )
 
 
-def failed(row: Row, error: GouacheError, *, started: int | None = None) -> Result:
+def failed(
+    row: Row, error: GouacheError, *, started: int | None = None, warnings: Sequence[str] = ()
+) -> Result:
     """Return the result of a task that failed; what was asked for stays in it."""
     moment = ledger.now()
     return Result(
@@ -68,7 +94,7 @@ def failed(row: Row, error: GouacheError, *, started: int | None = None) -> Resu
         payload=Payload(request=_asked(row)),
         task_duration_ms=moment - (row.started or started or moment),
         error=TaskError.model_validate(error.as_json()),
-        warnings=row.warnings,
+        warnings=[*row.warnings, *warnings],
     )
 
 
@@ -81,6 +107,11 @@ def skipped(row: Row, condition: str) -> Result:
         skipped=condition,
         warnings=row.warnings,
     )
+
+
+def _address(file: FileObject) -> str:
+    """Return where a file is; the link is signed when it is shown."""
+    return f"/files/{file.fileuuid}"
 
 
 def _asked(row: Row) -> dict[str, Any]:

@@ -1,39 +1,32 @@
-"""The use cases: stubs, stubposts, tasks and files; `open_service` puts the parts together.
+"""The use cases: stubs, stubposts, tasks and files.
 
 What a call accepts is stored when it returns, in one transaction: rows and queued work, or nothing.
 With an idempotency key a call happens once; a repetition gets what the first one made.
+
+Every name that leads from outside to a stub, a task or a file is looked up here, among what the caller
+may see (`test_nobody_reaches_what_is_another_s_by_any_route`).
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 from pydantic import BaseModel, RootModel
 from sqlalchemy.exc import IntegrityError
 
-from gouache import files, keys, ledger
+from gouache import backlog, files, keys, ledger
 from gouache.contract import FileDetails, Task
-from gouache.database import SIGNING_KEY, open_database, reading, writing
-from gouache.durable import Durable
-from gouache.errors import (
-    FileNotFound,
-    StubExists,
-    StubpostNotFound,
-    TaskNotFound,
-)
-from gouache.files import FileStore
-from gouache.gateways import Gateways
-from gouache.glances import Glances
-from gouache.intake import Intake
+from gouache.database import open_database, reading, writing
+from gouache.errors import FileNotFound, StubExists, StubpostNotFound, TaskNotFound
+from gouache.intake import Checked
 from gouache.ledger import Row
-from gouache.links import Links
-from gouache.making import Making
+from gouache.parts import Parts
 from gouache.pictures import picture_page
-from gouache.preparing import Preparing
 from gouache.records import (
-    ENDED,
     NewStub,
     NewStubpost,
     NewTask,
@@ -44,75 +37,37 @@ from gouache.records import (
     Stubpost,
     TaskRecord,
     TaskState,
+    UsageReport,
 )
 from gouache.settings import Settings
-from gouache.stubs import Stubs
-from gouache.views import Views
-from gouache.waiting import Waiting
-from gouache.webhooks import Webhooks
-from gouache.work import Work
-
-STATE_CHANGE_SECONDS = 0.3
+from gouache.watching import watched
 
 
-class Service:
-    """All that the surfaces may do; safe to call from any thread."""
+class Service(Parts):
+    """All that the surfaces may do, for the house, which sees everything; safe to call from any thread."""
 
-    def __init__(self, settings: Settings, engine: sa.Engine) -> None:
-        """Put the parts together; nothing runs yet."""
-        self.settings = settings
-        self._engine = engine
-        self._files = FileStore(settings.data_dir / "files")
-        self.gateways = Gateways(settings)
-        self._durable = Durable(engine)
-        self._waiting = Waiting(engine)
-        self.glances = Glances(engine)
-        with reading(engine) as connection:
-            key = ledger.fact(connection, SIGNING_KEY).encode()
-        self.links = Links(key, address=settings.address, seconds=settings.file_url_seconds)
-        self._views = Views(self._durable, self.links)
-        self.webhooks = Webhooks(settings, engine, durable=self._durable, views=self._views)
-        preparing = Preparing(
-            settings, engine, gateways=self.gateways, views=self._views, links=self.links
-        )
-        making = Making(
-            settings, engine, gateways=self.gateways, files=self._files, links=self.links
-        )
-        self._stubs = Stubs(
-            settings,
-            engine,
-            durable=self._durable,
-            gateways=self.gateways,
-            preparing=preparing,
-            making=making,
-            webhooks=self.webhooks,
-        )
-        self._intake = Intake(
-            engine, gateways=self.gateways, stubs=self._stubs, webhooks=self.webhooks
-        )
-        self.work = Work(
-            settings,
-            engine,
-            durable=self._durable,
-            stubs=self._stubs,
-            webhooks=self.webhooks,
-            files=self._files,
-        )
+    _owner: str | None = None
+
+    def seen_by(self, owner: str | None) -> "Service":
+        """Return the same service as the owner of a key sees it: nothing of others is there."""
+        view = copy(self)
+        view._owner = owner
+        return view
 
     def create_stub(self, new: NewStub, *, key: str | None = None) -> Stub:
         """Make a stub.
 
         Raises:
-            StubExists: another has the stubref.
-            FileNotFound: an attachment is none of ours.
+            StubExists: another stub has the stubref, whoever's it is.
+            FileNotFound: an attachment is none of the caller's files.
             IdempotencyKeyReused: the key came before with another request.
         """
 
         def write(connection: sa.Connection, _: None) -> str:
-            return self._intake.stub(connection, new)
+            return self._intake.stub(connection, new, owner=self._owner)
 
         try:
-            return self.stub(self._intake.once(key, "stub", new, lambda: None, write))
+            return self.stub(self._once(key, "stub", new, lambda: None, write))
         except IntegrityError as error:  # another made it at the same moment
             raise StubExists(f"there is a stub {new.stubref}", param="stubref") from error
 
@@ -123,7 +78,7 @@ class Service:
             StubNotFound: there is none.
         """
         with reading(self._engine) as connection:
-            stub = ledger.stub(connection, stubref)
+            stub = ledger.stub(connection, stubref, owner=self._owner)
             if not stubposts:
                 return stub
             rows = ledger.stubpost_rows(connection, stubref)
@@ -134,7 +89,9 @@ class Service:
     ) -> Page[Stub]:
         """Return stubs without their stubposts, newest first; a bad `after` is a RequestError."""
         with reading(self._engine) as connection:
-            return ledger.stub_page(connection, state=state, limit=limit, after=after)
+            return ledger.stub_page(
+                connection, owner=self._owner, state=state, limit=limit, after=after
+            )
 
     def add_stubpost(self, stubref: str, new: NewStubpost, *, key: str | None = None) -> Stubpost:
         """Post on a stub; the tasks of the post run one after the other.
@@ -149,11 +106,10 @@ class Service:
             return [self._intake.named(name, task) for name, task in new.tasks.items()]
 
         def write(connection: sa.Connection, tasks: list[Task]) -> str:
-            return self._intake.post(connection, stubref, new, tasks)
+            return self._intake.post(connection, stubref, new, tasks, owner=self._owner)
 
-        return self.stubpost(
-            stubref, self._intake.once(key, f"stubpost of {stubref}", new, check, write)
-        )
+        written = self._once(key, f"stubpost of {stubref}", new, check, write)
+        return self.stubpost(stubref, written)
 
     def stubpost(self, stubref: str, stubpostuuid: str) -> Stubpost:
         """Return one stubpost with its tasks.
@@ -163,7 +119,7 @@ class Service:
             StubpostNotFound: it has no such stubpost.
         """
         with reading(self._engine) as connection:
-            ledger.stub(connection, stubref)
+            ledger.stub(connection, stubref, owner=self._owner)
             row = ledger.stubpost_row(connection, stubref, stubpostuuid)
             if row is None:
                 message = f"the stub {stubref} has no stubpost {stubpostuuid}"
@@ -180,7 +136,7 @@ class Service:
             RequestError: `after` comes from no page.
         """
         with reading(self._engine) as connection:
-            ledger.stub(connection, stubref)
+            ledger.stub(connection, stubref, owner=self._owner)
             rows, following = ledger.stubpost_row_page(
                 connection, stubref, limit=limit, after=after
             )
@@ -219,15 +175,13 @@ class Service:
         def write(connection: sa.Connection, first: Row) -> str:
             return str(self._intake.repeat(connection, first, new_seed=new_seed).taskuuid)
 
-        return self.task(
-            self._intake.once(key, "repeat", body, lambda: self._task_row(taskuuid), write)
-        )
+        written = self._once(key, "repeat", body, lambda: self._task_row(taskuuid), write)
+        return self.task(written)
 
     def recent_key(self, prefix: str, *, seconds: float) -> str | None:
         """Return the newest idempotency key that begins so and is at most that old."""
         with reading(self._engine) as connection:
-            since = ledger.now() - int(seconds * 1000)
-            return keys.recent_key(connection, prefix, since=since)
+            return keys.recent_key(connection, prefix, owner=self._owner, seconds=seconds)
 
     def task(self, taskuuid: str) -> TaskRecord:
         """Return a task and, once it has ended, its result.
@@ -251,6 +205,7 @@ class Service:
         with reading(self._engine) as connection:
             rows, following = ledger.task_row_page(
                 connection,
+                owner=self._owner,
                 state=state,
                 running=running,
                 stubref=stubref,
@@ -261,9 +216,9 @@ class Service:
         return Page[TaskRecord](items=self._views.tasks(rows), next=following)
 
     def task_counts(self) -> dict[str, int]:
-        """Return how many tasks are in each state."""
+        """Return how many tasks are in each state, whoever's they are."""
         with reading(self._engine) as connection:
-            return ledger.task_counts(connection)
+            return backlog.task_counts(connection)
 
     def cancel(self, taskuuid: str) -> TaskRecord:
         """End a task that has not ended; a running one is stopped within a second.
@@ -272,39 +227,42 @@ class Service:
             TaskNotFound: there is none.
             TaskNotCancellable: it has ended.
         """
-        return self._views.tasks([self._stubs.cancel(taskuuid)])[0]
+        return self._views.tasks([self._stubs.cancel(taskuuid, owner=self._owner)])[0]
+
+    def send_webhook(self, taskuuid: str) -> TaskRecord:
+        """Send the message about a task once more, or now; raises as `Webhooks.send_again`."""
+        return self.webhooks.send_again(taskuuid, owner=self._owner)
 
     async def wait(self, taskuuids: Sequence[str], seconds: float | None = None) -> bool:
         """Return whether all the tasks have ended, as soon as they have or `seconds` are over."""
-        return await self._waiting.ended(taskuuids, seconds)
+        return await self._waiting.ended(taskuuids, seconds, owner=self._owner)
 
-    async def events(self, taskuuid: str) -> AsyncGenerator[TaskRecord | Progress, None]:
+    def events(self, taskuuid: str) -> AsyncGenerator[TaskRecord | Progress, None]:
         """Yield the task, then its progress, and the task again at each change, to its end.
 
         Raises:
             TaskNotFound: there is none.
         """
-        record = await asyncio.to_thread(self.task, taskuuid)
-        yield record
-        while record.state not in ENDED:
-            if record.state != "waiting":
-                async for progress in self._durable.events(taskuuid, record.attempts):
-                    if record.state == "queued":
-                        record = await asyncio.to_thread(self.task, taskuuid)
-                        yield record
-                    yield progress
-            seen = record
-            while (record.state, record.attempts) == (seen.state, seen.attempts):
-                await asyncio.sleep(STATE_CHANGE_SECONDS)
-                record = await asyncio.to_thread(self.task, taskuuid)
-            yield record
+        return watched(partial(self.task, taskuuid), self._durable)
 
     def pictures(
         self, *, search: str = "", limit: int = 20, after: str | None = None
     ) -> Page[Picture]:
         """Return pictures, newest first, of which every word of `search` is said somewhere."""
         with reading(self._engine) as connection:
-            return picture_page(connection, search=search, limit=limit, after=after)
+            return picture_page(
+                connection, owner=self._owner, search=search, limit=limit, after=after
+            )
+
+    def usage(
+        self,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+        since: date | None = None,
+    ) -> UsageReport:
+        """Return what was spent, and what is left of the budgets; raises as `Spending.report`."""
+        return self.spending.report(gateway=gateway, key=key, since=since, owner=self._owner)
 
     def file(self, fileuuid: str) -> FileDetails:
         """Return what is known of a file.
@@ -331,7 +289,9 @@ class Service:
         self._files.delete(row.stored)
 
     def file_url(self, fileuuid: str) -> str:
-        """Return a link to a file that anybody may follow until it expires."""
+        """Return a link that anybody may follow until it expires; to another's file, as `file`."""
+        if self._owner is not None:
+            self._file_row(fileuuid)
         return self.links.url(fileuuid)
 
     def check_link(self, fileuuid: str, expires: str, signature: str) -> None:
@@ -345,6 +305,16 @@ class Service:
         self._durable.close()
         self._engine.dispose()
 
+    def _once(
+        self,
+        key: str | None,
+        kind: str,
+        body: BaseModel,
+        check: Callable[[], Checked],
+        write: Callable[[sa.Connection, Checked], str],
+    ) -> str:
+        return self._intake.once(key, kind, body, check, write, owner=self._owner)
+
     def _accept(
         self,
         tasks: Sequence[NewTask],
@@ -356,26 +326,24 @@ class Service:
 
         def write(connection: sa.Connection, checked: list[Task]) -> str:
             for new, task in zip(tasks, checked, strict=True):
-                if new.stubref:
-                    ledger.lock_stub(connection, new.stubref)
-                accepted.append(self._intake.accept(connection, task, stubref=new.stubref))
+                accepted.append(self._intake.submit(connection, new, task, owner=self._owner))
             return ",".join(row.taskuuid for row in accepted)
 
-        written = self._intake.once(key, "task", body, check, write).split(",")
+        written = self._once(key, "task", body, check, write).split(",")
         if [row.taskuuid for row in accepted] == written:
             return [ledger.task_record(row) for row in accepted]
         return [self.task(taskuuid) for taskuuid in written]  # the first answer to this key
 
     def _task_row(self, taskuuid: str) -> Row:
         with reading(self._engine) as connection:
-            row = ledger.task_row(connection, taskuuid)
+            row = ledger.task_row(connection, taskuuid, owner=self._owner)
         if row is None:
             raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
         return row
 
     def _file_row(self, fileuuid: str) -> Row:
         with reading(self._engine) as connection:
-            row = files.file_row(connection, fileuuid)
+            row = files.file_row(connection, fileuuid, owner=self._owner)
         if row is None:
             raise FileNotFound(f"there is no file {fileuuid}", param="fileuuid")
         return row

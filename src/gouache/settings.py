@@ -19,12 +19,9 @@ import pydantic_settings
 from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -40,13 +37,14 @@ from gouache.addresses import is_written_private, web_address
 from gouache.contract import BUILT_IN_GATEWAY, TASK_NAME
 from gouache.errors import SettingsError
 from gouache.given import problems, refused, resembling
+from gouache.rows import Gateway as Gateway  # everyone else knows it as a setting
+from gouache.rows import GatewayName, KeyName, NamedKey
 
 BUILT_IN = "built-in"
 FILE = "gouache.toml"
 PREFIX = "GOUACHE_"
 
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-GatewayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 
 
 def _as_database(url: str) -> str:
@@ -83,46 +81,6 @@ def _default_data_dir() -> Path:
     return user_data_path("gouache")
 
 
-class Gateway(BaseModel):
-    """A row of the gateways: what draws the tasks that name it, and within which limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    taskapigatewayuuid: UUID = Field(description="The UUID by which tasks name it.")
-    engine: str = Field("embedded", description="The engine that draws.")
-    models: dict[str, str] = Field(
-        {}, description="Names tasks may ask for, each with the engine's model for it."
-    )
-    options: dict[str, Any] = Field({}, description="What the engine is told; see each engine.")
-    concurrency: int = Field(1, ge=1, le=1000, description="Tasks at once in one worker.")
-    total_concurrency: int | None = Field(
-        None, ge=1, description="Tasks at once in all workers together."
-    )
-    rate_limit: int | None = Field(
-        None, ge=1, description="Tries begun per `rate_period_seconds`, in all workers together."
-    )
-    rate_period_seconds: float = Field(
-        60, gt=0, allow_inf_nan=False, description="The period of the rate limit."
-    )
-    timeout_seconds: float = Field(
-        300, gt=0, allow_inf_nan=False, description="How long one try may take."
-    )
-    tries: int = Field(3, ge=1, le=20, description="Tries before a retryable failure is final.")
-    retry_seconds: float = Field(
-        2,
-        ge=0,
-        allow_inf_nan=False,
-        description="The wait before the second try; it doubles each time, to 60 at most.",
-    )
-
-    @model_validator(mode="after")
-    def _total_is_the_larger(self) -> "Gateway":
-        if self.total_concurrency is not None and self.total_concurrency < self.concurrency:
-            sentence = f"must be at least the row's concurrency, {self.concurrency}"
-            raise refused(type(self), "total_concurrency", sentence)
-        return self
-
-
 class Settings(BaseSettings):
     """The settings, frozen."""
 
@@ -157,7 +115,7 @@ class Settings(BaseSettings):
         None,
         min_length=16,
         repr=False,
-        description="The key callers must show; required beyond loopback.",
+        description="The house's own key, which sees everything; this or `keys` beyond loopback.",
     )
     file_url_seconds: int = Field(
         7 * 24 * 3600, ge=1, description="How long a signed link to a file is good for."
@@ -214,6 +172,7 @@ class Settings(BaseSettings):
         False, description="Whether webhooks may lead to this machine and private networks."
     )
     gateways: dict[GatewayName, Gateway] = Field({}, description="The gateways, by name.")
+    keys: dict[KeyName, NamedKey] = Field({}, description="Keys of other callers, by name.")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -225,6 +184,18 @@ class Settings(BaseSettings):
             if other != name:
                 sentence = f"must differ; {other} and {name} have the same taskapigatewayuuid"
                 raise refused(type(self), "gateways", sentence)
+        return self
+
+    @model_validator(mode="after")
+    def _gateways_fall_back_on_others(self) -> "Settings":
+        rows = self.all_gateways
+        for name, row in rows.items():
+            for i, other in enumerate(row.fallback):
+                if other in rows and other != name and other not in row.fallback[:i]:
+                    continue
+                others = ", ".join(known for known in rows if known != name) or "nothing"
+                sentence = f"must be other gateways, each once: {other!r} is not; use {others}"
+                raise refused(type(self), f"gateways.{name}.fallback", sentence)
         return self
 
     @model_validator(mode="after")
@@ -244,6 +215,11 @@ class Settings(BaseSettings):
             BUILT_IN: Gateway(taskapigatewayuuid=BUILT_IN_GATEWAY, engine=self.engine),
             **self.gateways,
         }
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether callers must show a key."""
+        return self.api_key is not None or bool(self.keys)
 
     @property
     def database(self) -> str:
@@ -329,6 +305,7 @@ def shown_settings(settings: Settings) -> dict[str, str]:
         else "(gouache webhook-secret prints it)",
         "file_days": "(kept)" if settings.file_days is None else str(settings.file_days),
         "gateways": ", ".join(settings.all_gateways),
+        "keys": ", ".join(settings.keys) or "(none)",
     }
 
 
@@ -346,9 +323,9 @@ def check_exposure(settings: Settings) -> None:
     """Refuse to be reached by other machines without an API key.
 
     Raises:
-        SettingsError: `host` is not a loopback address, and there is no `api_key`.
+        SettingsError: `host` is not a loopback address, and there is no key.
     """
-    if settings.api_key is None and not _is_loopback(settings.host):
+    if not settings.has_keys and not _is_loopback(settings.host):
         raise SettingsError(
             f"other machines could reach the server on {settings.host or 'every address'}: set an "
             f"api_key ({PREFIX}API_KEY, 16 characters or more), or listen on 127.0.0.1; "
@@ -365,7 +342,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _sources(given: Mapping[str, object]) -> dict[str, str]:
-    """Return where each value that is not the default comes from; gateways come from everywhere."""
+    """Return where each value that is not the default comes from; rows come from everywhere."""
     steps = [(f"{FILE} ({path})", list(table)) for path, table in _tables()]
     for variable in os.environ:
         if variable.upper().startswith(PREFIX):
@@ -373,7 +350,7 @@ def _sources(given: Mapping[str, object]) -> dict[str, str]:
     found: dict[str, str] = {}
     for source, names in [*steps, ("given", list(given))]:
         for name in names:
-            joined = name == "gateways" and name in found
+            joined = name in ("gateways", "keys") and name in found
             found[name] = f"{found[name]}, {source}" if joined else source
     return found
 

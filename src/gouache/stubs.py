@@ -24,7 +24,6 @@ from gouache.engines import Step
 from gouache.errors import (
     Cancelled,
     DatabaseUnavailable,
-    EngineRateLimited,
     EngineTimedOut,
     GouacheError,
     TaskNotCancellable,
@@ -34,13 +33,14 @@ from gouache.gateways import Gateways
 from gouache.ledger import Row
 from gouache.making import Made, Making, uuid_of
 from gouache.neighbours import merged, with_attached
+from gouache.pacing import TooEarly
 from gouache.preparing import Preparing, used_params
 from gouache.records import Progress, TaskState
+from gouache.retrying import Following, following
 from gouache.settings import Settings
 from gouache.webhooks import Webhooks
 
 PROGRESS_SECONDS = 0.15
-LONGEST_RETRY_SECONDS = 60.0
 DATABASE_RETRY_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
@@ -80,8 +80,13 @@ class Stubs:
             return  # killed between the end of the task and the end of the try
         seconds = self._gateways.row(row.gateway).timeout_seconds
         try:
-            async with asyncio.timeout(seconds):
-                await asyncio.to_thread(self._run, row, on_progress, started, stopped)
+            while True:
+                try:
+                    async with asyncio.timeout(seconds):
+                        await asyncio.to_thread(self._run, row, on_progress, started, stopped)
+                    return
+                except TooEarly as early:  # it waits outside of the time that a try may take
+                    await asyncio.sleep(early.seconds)
         except TimeoutError:
             stopped.set()
             error = EngineTimedOut(f"the engine took longer than {seconds:g} s")
@@ -109,19 +114,19 @@ class Stubs:
             RequestError: what was made does not fit on the stub.
         """
         if row.stubref is not None:
-            ledger.lock_stub(connection, row.stubref)
+            ledger.lock_stub(connection, row.stubref, owner=row.owner)
         if not ledger.end_task(connection, row.taskuuid, state, result, started=started):
             return False
         self._webhooks.queue(connection, row)
         if made is not None:
             self._keep(connection, row, made)
         if row.stubpostuuid is not None:
-            following = ledger.queue_next(connection, row.stubpostuuid)
-            if following is not None:
-                self.queue(connection, following)
+            next_task = ledger.queue_next(connection, row.stubpostuuid)
+            if next_task is not None:
+                self.queue(connection, next_task)
         return True
 
-    def cancel(self, taskuuid: str) -> Row:
+    def cancel(self, taskuuid: str, *, owner: str | None) -> Row:
         """End a task that has not ended, and stop it where it runs; return its row.
 
         Raises:
@@ -129,7 +134,7 @@ class Stubs:
             TaskNotCancellable: it has ended.
         """
         with writing(self._engine) as connection:
-            row = ledger.task_row(connection, taskuuid)
+            row = ledger.task_row(connection, taskuuid, owner=owner)
             if row is None:
                 raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
             started = self._durable.running([(taskuuid, row.attempts)]).get(taskuuid)
@@ -137,7 +142,7 @@ class Stubs:
             if not self.end(connection, row, "cancelled", result, started=started):
                 message = f"the task {taskuuid} has ended already: {row.state}"
                 raise TaskNotCancellable(message, param="taskuuid")
-            ended = ledger.task_row(connection, taskuuid)
+            ended = ledger.task_row(connection, taskuuid, owner=owner)
         assert ended is not None  # just updated
         with suppress(DatabaseUnavailable):  # what runs finds at its end that it came too late
             self._durable.cancel(taskuuid, ended.attempts)
@@ -157,7 +162,7 @@ class Stubs:
     def _row(self, taskuuid: str, stopped: threading.Event) -> Row | None:
         def look() -> Row | None:
             with reading(self._engine) as connection:
-                return ledger.task_row(connection, taskuuid)
+                return ledger.task_row(connection, taskuuid, owner=None)
 
         return self._patiently(look, stopped)
 
@@ -173,6 +178,8 @@ class Stubs:
             on_step = _Steps(on_progress, row.attempts, stopped)
             self._finish(row, self._making.made(row, on_step, started=started), started, stopped)
         except Exception as error:
+            if isinstance(error, TooEarly):
+                raise
             if isinstance(error, Cancelled) or stopped.is_set():
                 return  # whoever stopped it has written that down
             if not isinstance(error, GouacheError):
@@ -202,15 +209,12 @@ class Stubs:
     def _failed(
         self, row: Row, error: GouacheError, started: int, stopped: threading.Event
     ) -> None:
-        """Queue the next try after a while, or write down that the task failed."""
-        gateway = self._gateways.row(row.gateway)
-        if error.retryable and row.attempts < gateway.tries:
-            wait = min(gateway.retry_seconds * 2 ** (row.attempts - 1), LONGEST_RETRY_SECONDS)
-            if isinstance(error, EngineRateLimited) and error.retry_after_seconds is not None:
-                wait = max(wait, error.retry_after_seconds)
-            self._insist(lambda connection: self._retry(connection, row, wait, started), stopped)
+        """Queue the next try, here or on another gateway, or write down that the task failed."""
+        found = following(self._gateways, row, error)
+        if isinstance(found, Following):
+            self._insist(lambda connection: self._retry(connection, row, found, started), stopped)
             return
-        result = results.failed(row, error, started=started)
+        result = results.failed(row, error, started=started, warnings=found)
         self._insist(
             lambda connection: self.end(connection, row, "failed", result, started=started), stopped
         )
@@ -230,7 +234,7 @@ class Stubs:
         if made.is_shown and made.stored is not None:
             self._post_response(connection, row, made.stored.file)
         if made.attachments or made.patch is not None:
-            stub = ledger.stub(connection, row.stubref)
+            stub = ledger.stub(connection, row.stubref, owner=row.owner)
             attached = [file.model_dump() for file in stub.attachments]
             ledger.change_stub(
                 connection,
@@ -239,12 +243,12 @@ class Stubs:
                 attachments=with_attached(attached, made.attachments),
             )
 
-    def _retry(self, connection: sa.Connection, row: Row, wait: float, started: int) -> None:
-        following = ledger.retry_task(
-            connection, row.taskuuid, attempt=row.attempts, started=started
+    def _retry(self, connection: sa.Connection, row: Row, found: Following, started: int) -> None:
+        again = ledger.retry_task(
+            connection, row.taskuuid, attempt=row.attempts, started=started, **found.changes
         )
-        if following is not None:
-            self.queue(connection, following, delay_seconds=wait)
+        if again is not None:
+            self.queue(connection, again, delay_seconds=found.wait_seconds)
 
     def _post_response(self, connection: sa.Connection, row: Row, file: FileObject) -> None:
         """Post the picture on the stub."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from gouache import ledger
+from gouache import backlog
 from gouache.database import reading
 
 FIRST_SECONDS = 0.05
@@ -22,8 +22,12 @@ class Waiting:
         self._watcher: asyncio.Task[None] | None = None
         self._pause = FIRST_SECONDS
 
-    async def ended(self, taskuuids: Sequence[str], seconds: float | None) -> bool:
+    async def ended(
+        self, taskuuids: Sequence[str], seconds: float | None, *, owner: str | None
+    ) -> bool:
         """Return whether all the tasks have ended, as soon as they have or `seconds` are over.
+
+        For a task of another than `owner` nobody waits, as for one that there is not.
 
         Raises:
             DatabaseUnavailable: nobody can tell.
@@ -31,13 +35,13 @@ class Waiting:
         try:
             async with asyncio.timeout(seconds):
                 for taskuuid in taskuuids:
-                    await self._end(taskuuid)
+                    await self._end(taskuuid, owner)
             return True
         except TimeoutError:
             return False
 
-    async def _end(self, taskuuid: str) -> None:
-        if await asyncio.to_thread(self._still, [taskuuid]) == []:
+    async def _end(self, taskuuid: str, owner: str | None) -> None:
+        if await asyncio.to_thread(self._still, [taskuuid], owner) == []:
             return
         event = asyncio.Event()
         self._awaited.setdefault(taskuuid, set()).add(event)
@@ -71,6 +75,6 @@ class Waiting:
         for event in self._awaited.pop(taskuuid, set()):
             event.set()
 
-    def _still(self, taskuuids: Sequence[str]) -> list[str]:
+    def _still(self, taskuuids: Sequence[str], owner: str | None = None) -> list[str]:
         with reading(self._engine) as connection:
-            return ledger.unended(connection, taskuuids)
+            return backlog.unended(connection, taskuuids, owner=owner)

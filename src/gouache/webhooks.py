@@ -113,14 +113,14 @@ class Webhooks:
             if rows[taskuuid].delivery_attempts == attempt - 1:
                 self._note(rows[taskuuid], attempt, answer)
 
-    def send_again(self, taskuuid: str) -> TaskRecord:
+    def send_again(self, taskuuid: str, *, owner: str | None = None) -> TaskRecord:
         """Send the message about a task once more, or at once where it waits for its next try.
 
         Raises:
             TaskNotFound: there is no such task.
             WebhookNotSendable: it has no webhook, or has not ended.
         """
-        row = self._row(taskuuid)
+        row = self._row(taskuuid, owner)
         if row is None:
             raise TaskNotFound(f"there is no task {taskuuid}", param="taskuuid")
         if row.webhook is None or row.state not in ENDED:
@@ -148,9 +148,9 @@ class Webhooks:
         with reading(self._engine) as connection:
             return ledger.fact(connection, WEBHOOK_SECRET)
 
-    def _row(self, taskuuid: str) -> Row | None:
+    def _row(self, taskuuid: str, owner: str | None = None) -> Row | None:
         with reading(self._engine) as connection:
-            return ledger.task_row(connection, taskuuid)
+            return ledger.task_row(connection, taskuuid, owner=owner)
 
     def _message(self, row: Row) -> tuple[str, bytes]:
         """Return the secret to sign with, and the body; its links are good from now on."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
-from gouache import files, ledger
+from gouache import backlog, files, ledger
 from gouache.database import reading, writing
 from gouache.durable import Durable
 from gouache.errors import AlreadyRunning, DatabaseUnavailable, SettingsError, TaskGaveUp
@@ -130,14 +130,14 @@ class Work:
         """
         found = list(self._files.older_than(seconds))
         with reading(self._engine) as connection:  # a task that ends between the two has a row
-            coming = {fileuuid_of(taskuuid) for taskuuid in ledger.unended(connection)}
+            coming = {fileuuid_of(taskuuid) for taskuuid in backlog.unended(connection)}
             known = {row.stored for row in files.file_rows(connection)}
         return [path for path in found if path.name not in known and path.name[:36] not in coming]
 
     def stranded(self) -> dict[str, int]:
         """Return how many tasks wait for each gateway that is in no setting any more."""
         with reading(self._engine) as connection:
-            waiting = ledger.unended_by_gateway(connection)
+            waiting = backlog.unended_by_gateway(connection)
         known = {*self._settings.all_gateways, NEIGHBOURS}
         return {gateway: count for gateway, count in waiting.items() if gateway not in known}
 
@@ -162,12 +162,12 @@ class Work:
         """
         given_up = self._durable.given_up()
         with reading(self._engine) as connection:
-            unended = ledger.unended(connection, [taskuuid for taskuuid, _ in given_up])
+            unended = backlog.unended(connection, [taskuuid for taskuuid, _ in given_up])
         for (taskuuid, attempt), word in given_up.items():
             if taskuuid not in unended:
                 continue
             with reading(self._engine) as connection:
-                row = ledger.task_row(connection, taskuuid)
+                row = ledger.task_row(connection, taskuuid, owner=None)
             if row is None or row.state != "queued" or row.attempts != attempt:
                 continue  # another try follows the one that was given up
             error = (

@@ -84,6 +84,7 @@ def balance(house, engine, promises):
     check_posts(books, task_rows, posts)
     check_data(books, task_rows, stub_rows)
     check_order(books, task_rows)
+    check_gateways(books, task_rows)
     check_messages(books, task_rows, house.receiver.messages)
     check_workflows(books, workflows)
     check_answers(books, house, task_rows)
@@ -217,6 +218,22 @@ def check_order(books, task_rows):
         if row.started is not None:
             books.must(row.started >= last, f"{row.taskuuid} began before its turn")
         ends[row.stubpostuuid] = max(last, row.ended or 0)
+
+
+def check_gateways(books, task_rows):
+    """A task whose gateway is away is drawn by the spare one, after all tries of the first."""
+    spared = [row for row in task_rows if row.gateway == "spare"]
+    for row in spared:
+        books.must(row.first_gateway == "fake", f"{row.taskuuid} is on a gateway nobody asked for")
+        books.must(
+            row.attempts_before == 3, f"{row.taskuuid} fell back after {row.attempts_before}"
+        )
+        said = sum("spare took over" in sentence for sentence in row.warnings)
+        books.must(said == 1, f"{row.taskuuid} says {said} times that it fell back")
+    for row in task_rows:
+        if row.params.get("model") == "fake-failing" and row.state == "succeeded":
+            books.must(row.gateway == "spare", f"{row.taskuuid} was drawn by what is away")
+    books.counts["drawn by the spare gateway"] = sum(row.state == "succeeded" for row in spared)
 
 
 def check_messages(books, task_rows, messages):

@@ -73,6 +73,8 @@ class Client:
             params["model"] = "fake-refusing"
         elif roll < 0.23:
             params["model"] = "fake-slow"
+        elif roll < 0.35:
+            params["model"] = "fake-failing"
         if self.dice.random() < 0.25:
             params["disable_model_response"] = self.dice.choice([True, "true"])
         return params

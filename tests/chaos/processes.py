@@ -14,12 +14,20 @@ from tests.postgres import cluster
 from tests.receivers import receiver
 
 GATEWAY = "e366a208-63a2-48ea-af74-e3e0abf703b4"
+SPARE = "0b6f2a52-6f5e-4a5c-9d53-7a3f8f5d9c11"
 SETTINGS = f"""
 [gateways.fake]
 taskapigatewayuuid = "{GATEWAY}"
 engine = "fake"
 concurrency = 2
 tries = 3
+retry_seconds = 0.2
+fallback = ["spare"]
+
+[gateways.spare]
+taskapigatewayuuid = "{SPARE}"
+engine = "fake"
+models = {{ fake-failing = "fake-1" }}
 retry_seconds = 0.2
 """
 START_SECONDS = 60

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import socket
+import time
 from collections import Counter
 from contextlib import contextmanager
 
@@ -146,7 +147,9 @@ class Double:
     async def _asked(self, request):
         self.paths[request.url.path] += 1
         body = json.loads(await request.body())
-        self.calls.append({"headers": dict(request.headers), "body": body})
+        self.calls.append(
+            {"headers": dict(request.headers), "body": body, "time": time.monotonic()}
+        )
         return body
 
     async def _failure(self, request, body, *, azure):

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from gouache.callers import Callers, missing_keys
 from gouache.commands.options import AsJson, DataDir
 from gouache.commands.outcome import UNWELL, errors_shown, print_json
 from gouache.errors import GouacheError
@@ -68,8 +69,12 @@ def _look_at_settings(settings: Settings, report: Report) -> None:
         for name, value in shown_settings(settings).items()
     }
     report.problems += unknown_variables()
+    report.problems += [
+        f"the key {name} opens nothing: set its variable" for name in missing_keys(settings)
+    ]
     try:
         check_exposure(settings)
+        Callers(settings)
     except GouacheError as error:
         report.problems.append(error.message)
 
@@ -157,6 +162,7 @@ def _look_at_gateways(settings: Settings, report: Report) -> None:
     for name, row in settings.all_gateways.items():
         try:
             models = ", ".join(sorted(gateways.capabilities(name).models))
+            report.problems += gateways.endings(name) + gateways.unpriced(name)
             engine = gateways.engine(name)
             said = "; ".join([models, *(engine.explain() if isinstance(engine, Explained) else ())])
             found[name] = f"{row.taskapigatewayuuid}, engine {row.engine}: {said}"

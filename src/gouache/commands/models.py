@@ -1,4 +1,4 @@
-"""`gouache models`: what each engine can draw."""
+"""`gouache models`: what each engine can draw, and which models of others end when."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,12 @@ import typer
 from gouache.commands.outcome import errors_shown
 from gouache.engines import engine_names, open_engine
 from gouache.errors import GouacheError
+from gouache.model_life import known_ends
 from gouache.settings import Settings, read_settings
 
 
 def models() -> None:
-    """List the engines, their models and what each can do."""
+    """List the engines, their models and what each can do; and models that ended or will."""
     with errors_shown(as_json=False):
         settings = read_settings()
         for name in engine_names():
@@ -19,6 +20,10 @@ def models() -> None:
             typer.echo(f"{name}{chosen}")
             for line in capability_lines(name, settings):
                 typer.echo(f"  {line}")
+        typer.echo("Known ends of models")
+        for end in known_ends():
+            said = f"use {end.replacement} ({end.provider}; {end.source}, {end.checked})"
+            typer.echo(f"  {end.ends}  {end.name}: {said}")
 
 
 def capability_lines(name: str, settings: Settings) -> Iterator[str]:

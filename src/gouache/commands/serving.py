@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from gouache.callers import missing_keys
 from gouache.commands.options import DataDir
 from gouache.commands.outcome import INTERRUPTED, errors_shown, say_warning
 from gouache.commands.stopping import stop_asked
@@ -133,6 +134,8 @@ def _serve(settings: Settings, listener: socket.socket, *, work: bool) -> int:
             if work:
                 service.work.start()
             typer.echo(f"Gouache serves {settings.address}{_data(settings)}", err=True)
+            for name in missing_keys(settings):
+                say_warning(f"the key {name} opens nothing: set its variable")
             if settings.host in EVERY_ADDRESS and not settings.public_url:
                 say_warning(f"nobody can follow links to {settings.address}; set a public_url")
             server.run([listener])

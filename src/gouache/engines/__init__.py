@@ -37,7 +37,8 @@ class Capabilities:
     """What an engine can do.
 
     `models` maps each name a request may ask for to the model that then draws; the contract's
-    default model is one of them. `styles` are the values of the request's `style`.
+    default model is one of them. `styles` are the values of the request's `style`. `provider` is who is
+    paid for pictures, as `prices.toml` names it; None where this machine draws.
     """
 
     models: Mapping[str, str]
@@ -45,6 +46,7 @@ class Capabilities:
     qualities: tuple[str, ...] = QUALITIES
     styles: tuple[str, ...] = ()
     supports_seed: bool = True
+    provider: str | None = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Explained(Protocol):
 
         Raises:
             SettingsError: an option asks for what is not there.
+            EngineError: it cannot draw as things are.
         """
 
 

@@ -103,6 +103,11 @@ class Target(Given):
             raise ValueError(f"must not have {', '.join(sorted(found))}")
         return parameters
 
+    @property
+    def provider(self) -> str:
+        """Whose it is: a dialect where that is spoken at its own address, else unknown."""
+        return _spoken_at(self.base_url)
+
     def shape_for(self, model: str, size: str) -> str:
         """Return the shape that is drawn for a size: the nearest in proportion, then large enough."""
         begins = sorted((name for name in self.sizes_of if model.startswith(name)), key=len)

@@ -93,7 +93,9 @@ class DiffusersLocal:
         self._options = read_options(Options, options)
         check_installed()
         self._model = self._options.shown
-        self.capabilities = Capabilities(models={"dall-e-3": self._model, self._model: self._model})
+        self.capabilities = Capabilities(
+            models={"dall-e-3": self._model, self._model: self._model}, provider=None
+        )
         self._threads = settings.threads
         self._projection = Projection()
         self._place: Place | None = None

@@ -63,7 +63,7 @@ class EmbeddedEngine:
         """Remember the settings; `weights` is another folder of weights than the package's."""
         read_options(NoOptions, options)
         self.capabilities = Capabilities(
-            models={"dall-e-3": MODEL, MODEL: MODEL}, styles=tuple(STYLES)
+            models={"dall-e-3": MODEL, MODEL: MODEL}, styles=tuple(STYLES), provider=None
         )
         self._settings = settings
         self._weights = weights or Path(str(files("gouache") / "weights"))

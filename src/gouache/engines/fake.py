@@ -68,6 +68,7 @@ class FakeEngine:
         self.capabilities = Capabilities(
             models={"dall-e-3": MODEL, **{model: model for model in (MODEL, *REHEARSALS)}},
             styles=("flat", "cartoon"),
+            provider=None,
         )
 
     def generate(self, request: GenerateImage, on_step: OnStep | None = None) -> Drawing:

@@ -149,6 +149,15 @@ class HuggingFaceHosted:
             warnings=picture.warnings,
         )
 
+    def explain(self) -> tuple[str, ...]:
+        """Return who draws.
+
+        Raises:
+            EngineError: the key is not in its variable.
+        """
+        key = f"the key of {self._options.variable}" if self._key() else "no key"
+        return (f"drawn at {self._host} with {key}",)
+
     def close(self) -> None:
         """Hold nothing between pictures."""
 
@@ -190,7 +199,8 @@ class HuggingFaceHosted:
             and not re.fullmatch("[!-~]+", key)
             and not (self._options.base_url and not key)
         ):
-            raise EngineError(f"the variable {variable} must hold the key for {self._host}")
+            message = f"the variable {variable} must hold the key for {self._host}"
+            raise EngineError(message).unspent()
         return key
 
     @property
@@ -217,7 +227,7 @@ class HuggingFaceHosted:
             case hub.HfHubHTTPError():
                 return self._answered(error.response)
             case httpx2.ConnectError():
-                return EngineUnavailable(f"{host} {why_unconnected(error)}")
+                return EngineUnavailable(f"{host} {why_unconnected(error)}").unspent()
             case httpx2.HTTPError() | hub.OfflineModeIsEnabled():
                 return EngineUnavailable(f"{host} broke off the connection")
             case UnidentifiedImageError():

@@ -95,12 +95,12 @@ def failure_of(error: openai.OpenAIError, asked: Asked) -> EngineError:
         return EngineTimedOut(f"{asked.host} did not answer in time")
     if isinstance(error, openai.APIConnectionError):
         cause = error.__cause__
-        why = "broke off the connection"
         if isinstance(cause, httpx2.ConnectError):
-            why = why_unconnected(cause)
-        return EngineUnavailable(f"{asked.host} {why}")
+            return EngineUnavailable(f"{asked.host} {why_unconnected(cause)}").unspent()
+        return EngineUnavailable(f"{asked.host} broke off the connection")
     if isinstance(error, openai.APIStatusError):
-        return _answered(error.response, asked)
+        failure = _answered(error.response, asked)
+        return failure if isinstance(failure, EngineTimedOut) else failure.unspent()
     body = error.body if isinstance(error, openai.APIError) else None
     said = _said(body)
     return _of_code(said, None, asked) or EngineUnavailable(

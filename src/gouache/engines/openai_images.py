@@ -42,6 +42,7 @@ from gouache.usage import Usage
 
 try:
     import openai
+    import openai.resources.images  # else the first call would, between its turn and its sending
 
     from gouache.engines.openai_failures import Asked, failure_of
 except ModuleNotFoundError as missing:
@@ -89,6 +90,7 @@ class OpenAIImages:
             models={"dall-e-3": models[0], **{model: model for model in models}},
             styles=tuple(STYLES),
             supports_seed=self._target.seed,
+            provider=self._target.provider,
         )
 
     def generate(self, request: GenerateImage, on_step: OnStep | None = None) -> Drawing:
@@ -128,6 +130,16 @@ class OpenAIImages:
             warnings=(*warnings, *picture.warnings),
         )
 
+    def explain(self) -> tuple[str, ...]:
+        """Return where it has pictures drawn.
+
+        Raises:
+            EngineError: its key is not in its variable.
+        """
+        self._key()
+        key = f"the key of {self._target.key_env}" if self._target.key_env else "no key"
+        return (f"drawn at {self._target.base_url} with {key}",)
+
     def close(self) -> None:
         """Hold nothing between pictures."""
 
@@ -147,7 +159,7 @@ class OpenAIImages:
             raise EngineError(
                 f"the variable {variable}, which is to hold the key for {self._target.base_url}, "
                 f"{state}"
-            )
+            ).unspent()
         return key
 
     def _prompt(self, request: GenerateImage) -> tuple[str, tuple[str, ...]]:

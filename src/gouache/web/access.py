@@ -1,12 +1,12 @@
 """The gate before every route: who may call, and what a body may be.
 
-Without an API key the server is for this machine only. What a browser may be led to send it from a
-foreign page is refused then: names of hosts that are not ours (DNS rebinding), pages of another origin,
-and bodies that a form can make. With one, a browser that has shown it has a session (`sessions`): good
-for reading, and for what the forms of our own page send, which is taken from no other page.
+Without a key the server is for this machine only. What a browser may be led to send it from a foreign
+page is refused then: names of hosts that are not ours (DNS rebinding), pages of another origin, and bodies
+that a form can make. With one, a browser that has shown it has a session (`sessions`): good for reading,
+and for what the forms of our own page send, which is taken from no other page. What is passed on says
+in its scope who calls; routes get the service as that caller sees it (`parameters.TheService`).
 """
 
-import hmac
 import re
 from email.message import Message as MimeMessage
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gouache.callers import NOBODY, Callers
 from gouache.errors import (
     BodyTooLarge,
     ForeignPage,
@@ -27,6 +28,9 @@ from gouache.web.openai_errors import is_openai
 from gouache.web.refusals import refusal
 from gouache.web.sessions import Sessions
 
+CALLER = "gouache.caller"
+"""What a request's scope says of who calls: the name of a key, None for the house, or `NOBODY`."""
+
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 OPEN_TO_ALL = "/health"
 FILES = "/files/"
@@ -39,11 +43,13 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(:[0-9]{1,5})?")
 class Gate:
     """Refuses a request before any route sees it."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, sessions: Sessions | None) -> None:
-        """Take from the settings the key, the names of the server and the size of a body."""
+    def __init__(
+        self, app: ASGIApp, settings: Settings, callers: Callers, sessions: Sessions
+    ) -> None:
+        """Take from the settings the names of the server and the size of a body."""
         self.app = app
+        self._callers = callers
         self._sessions = sessions
-        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._public = urlsplit(settings.public_url).netloc.lower()
         public = _name(self._public)
@@ -57,7 +63,7 @@ class Gate:
             return
         try:
             headers = Headers(scope=scope)
-            self._check_caller(scope, headers)
+            scope[CALLER] = self._caller(scope, headers)
             if scope["method"] == "POST":
                 if is_page(scope["path"]):
                     self._check_origin(headers)
@@ -69,19 +75,24 @@ class Gate:
             return
         await self.app(scope, receive, send)
 
-    def _check_caller(self, scope: Scope, headers: Headers) -> None:
-        """Raise `HostNotAllowed` without a key, `Unauthenticated` with one."""
-        if self._key is None:
+    def _caller(self, scope: Scope, headers: Headers) -> str | None:
+        """Return who calls; without keys everybody is the house.
+
+        Raises:
+            HostNotAllowed: there are no keys, and the request is from elsewhere.
+            Unauthenticated: there are, and it comes with none of them.
+        """
+        if self._callers.is_open:
             self._check_names(headers)
-            return
+            return None
         given = _given_key(scope, headers)
-        if hmac.compare_digest(given.encode("latin-1"), self._key):
-            return
-        if self._sessions and _is_for_sessions(scope) and self._sessions.has_session(headers):
-            return
-        if not _is_open(scope):
+        caller = self._callers.of_key(given)
+        if caller == NOBODY and _is_for_sessions(scope):
+            caller = self._sessions.caller(headers)
+        if caller == NOBODY and not _is_open(scope):
             what = "is wrong" if given else "is missing"
             raise Unauthenticated(f"the API key {what}; send it as Authorization: Bearer <key>")
+        return caller
 
     def _check_names(self, headers: Headers) -> None:
         host = headers.get("host", "")

@@ -12,19 +12,21 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from gouache import __version__
+from gouache.callers import Callers
 from gouache.service import Service
-from gouache.web import about, files, mcp, openai_endpoint, page, stubs, tasks
+from gouache.web import about, files, mcp, openai_endpoint, page, stubs, tasks, usage
 from gouache.web.access import Gate
 from gouache.web.openai_repeats import Repeats
 from gouache.web.refusals import handle_errors
 from gouache.web.schema import document
-from gouache.web.sessions import sessions_of
+from gouache.web.sessions import Sessions
 from gouache.web.variants import Shelf
 
 ROUTERS = (
     stubs.router,
     tasks.router,
     files.router,
+    usage.router,
     about.router,
     openai_endpoint.router,
     mcp.router,
@@ -49,11 +51,12 @@ def create_app(service: Service) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     handle_errors(app, routes())
-    app.state.sessions = sessions_of(service)
-    app.add_middleware(Gate, settings=service.settings, sessions=app.state.sessions)
+    app.state.callers = callers = Callers(service.settings)
+    app.state.sessions = sessions = Sessions(service, callers)
+    app.add_middleware(Gate, settings=service.settings, callers=callers, sessions=sessions)
     app.add_middleware(page.InWords, settings=service.settings)
     app.add_middleware(page.Packed)
-    secured = service.settings.api_key is not None
+    secured = service.settings.has_keys
     app.openapi = lambda: openapi(secured=secured)  # type: ignore[method-assign]
     return app
 

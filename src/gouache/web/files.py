@@ -91,6 +91,7 @@ def read_file(
     """Read a file, or a variant of a picture, by a signed link or with the API key."""
     if expires is not None or signature is not None:
         service.check_link(fileuuid, expires or "", signature or "")
+        service = service.seen_by(None)  # whoever has the link may read it
     details = service.file(fileuuid)
     try:
         path = service.file_path(fileuuid)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gouache.errors import (
     BodyTooLarge,
+    BudgetExceeded,
     EngineError,
     EngineRateLimited,
     EngineTimedOut,
@@ -62,6 +63,7 @@ router = APIRouter(tags=["openai"])
         EngineRateLimited,
         EngineTimedOut,
         EngineError,
+        BudgetExceeded,
         StorageError,
     ),
     openapi_extra=takes(

@@ -1,21 +1,41 @@
 """The parameters of the routes: pieces of a path, headers, and what narrows a list."""
 
+import re
+from datetime import date
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from gouache.records import STUBREF, TaskState
+from gouache.rows import GatewayName, KeyName
 from gouache.service import Service
+from gouache.web.access import CALLER
 from gouache.web.prefer import MAX_WAIT_SECONDS, wait_seconds
 
 MAX_LIMIT = 100
+
+
+def _as_day(day: object) -> object:
+    """Leave out the numbers and times that would do for a day, too."""
+    if isinstance(day, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+        raise ValueError("must be a day, like 2026-11-24")
+    return day
+
 
 _Key = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,255}$")]
 _Reference = Annotated[str, StringConstraints(pattern=STUBREF)]
 _Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
 _State = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
+_Day = Annotated[date, BeforeValidator(_as_day)]
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
@@ -42,7 +62,9 @@ Key = Annotated[
 
 
 async def _service(request: Request) -> Service:
-    return cast(Service, request.app.state.service)
+    """Return the service as whoever calls sees it; the gate has found out who that is."""
+    service = cast(Service, request.app.state.service)
+    return service.seen_by(request.scope[CALLER])
 
 
 async def _wait(
@@ -72,6 +94,20 @@ class Part(BaseModel):
     limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many at most.")
     after: _Number | SkipJsonSchema[None] = Field(
         None, description="What the part before gave as `next`."
+    )
+
+
+class UsagePart(BaseModel):
+    """Which usage."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gateway: GatewayName | SkipJsonSchema[None] = Field(None, description="Only this gateway's.")
+    key: KeyName | SkipJsonSchema[None] = Field(
+        None, description="Only this key's; another than its own nobody but the house asks for."
+    )
+    since: _Day | SkipJsonSchema[None] = Field(
+        None, description="From this day on (UTC); without it, of this month."
     )
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from gouache.errors import (
     BodyTooLarge,
+    BudgetExceeded,
     EngineError,
     FileNotFound,
     GatewayNotFound,
@@ -95,6 +96,7 @@ def read_stub(service: TheService, stubref: StubRef) -> Response:
             WebhookRefused,
             IdempotencyKeyReused,
             EngineError,
+            BudgetExceeded,
         ),
         201,
         LOCATION | APPLIED,

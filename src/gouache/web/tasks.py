@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gouache.errors import (
     BodyTooLarge,
+    BudgetExceeded,
     EngineError,
     GatewayNotFound,
     GouacheError,
@@ -54,6 +55,7 @@ router = APIRouter(tags=["tasks"])
             WebhookRefused,
             IdempotencyKeyReused,
             EngineError,
+            BudgetExceeded,
         ),
         (200, 202),
         LOCATION | APPLIED,
@@ -127,7 +129,7 @@ def cancel_task(service: TheService, taskuuid: TaskUuid) -> Response:
 )
 def send_webhook(service: TheService, taskuuid: TaskUuid) -> Response:
     """Send the message about a task to its webhook again, or now."""
-    return answer(service.webhooks.send_again(taskuuid))
+    return answer(service.send_webhook(taskuuid))
 
 
 def _known_task(service: TheService, taskuuid: TaskUuid) -> str:

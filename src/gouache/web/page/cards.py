@@ -121,7 +121,7 @@ def as_request(task: TaskRecord) -> dict[str, Any]:
 def as_curl(task: TaskRecord, settings: Settings) -> str:
     """Return the command that asks for the same task; it names the key's variable, never the key."""
     words = ["curl", "--json", shlex.quote(json.dumps(as_request(task), ensure_ascii=False))]
-    if settings.api_key is not None:
+    if settings.has_keys:
         words += ["-H", '"Authorization: Bearer $GOUACHE_API_KEY"']
     return " ".join([*words, shlex.quote(f"{settings.address}/tasks")])
 

@@ -1,4 +1,4 @@
-"""Logging in with the API key, and out; and the way from the server's first address to the page."""
+"""Logging in with a key, and out; and the way from the server's first address to the page."""
 
 import asyncio
 import re
@@ -7,6 +7,7 @@ from typing import cast
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from gouache.callers import NOBODY, Callers
 from gouache.errors import RouteNotFound
 from gouache.web.page.rendering import show
 from gouache.web.page.sent import Sent, go_to
@@ -30,25 +31,25 @@ async def read_root(request: Request, service: TheService) -> Response:
 @router.get("/ui/login")
 async def read_login(request: Request, service: TheService, next: str = "/ui") -> Response:
     """Ask for the API key, unless it is not needed."""
-    sessions = _sessions(request)
-    if sessions is None or sessions.has_session(request.headers):
+    if _callers(request).is_open or _sessions(request).caller(request.headers) != NOBODY:
         return go_to(request, service, local(next))
     return show(request, "login.html", next=local(next), wrong="")
 
 
 @router.post("/ui/login")
 async def log_in(request: Request, service: TheService, sent: Sent) -> Response:
-    """Begin a session with the API key; a wrong one takes a while."""
-    sessions = _sessions(request)
+    """Begin a session with a key; a wrong one takes a while."""
+    callers = _callers(request)
     there = local(sent.get("next", "/ui"))
-    if sessions is None:
+    if callers.is_open:
         return go_to(request, service, there)
-    if not sessions.opens(sent.get("key", "").strip()):
+    caller = callers.of_key(sent.get("key", "").strip())
+    if caller == NOBODY:
         await asyncio.sleep(WRONG_KEY_SECONDS)
-        wrong = "This is not the key. It is the server's setting api_key."
+        wrong = "This is not the key. It is the server's setting api_key, or yours if you have one."
         return show(request, "login.html", status=401, next=there, wrong=wrong)
     response = go_to(request, service, there)
-    sessions.begin(response)
+    _sessions(request).begin(response, caller)
     return response
 
 
@@ -56,9 +57,7 @@ async def log_in(request: Request, service: TheService, sent: Sent) -> Response:
 async def log_out(request: Request, service: TheService) -> Response:
     """End a session."""
     response = go_to(request, service, "/ui/login")
-    sessions = _sessions(request)
-    if sessions is not None:
-        sessions.end(response)
+    _sessions(request).end(response)
     return response
 
 
@@ -68,5 +67,9 @@ def local(path: str) -> str:
     return path if is_ours else "/ui"
 
 
-def _sessions(request: Request) -> Sessions | None:
-    return cast(Sessions | None, request.app.state.sessions)
+def _callers(request: Request) -> Callers:
+    return cast(Callers, request.app.state.callers)
+
+
+def _sessions(request: Request) -> Sessions:
+    return cast(Sessions, request.app.state.sessions)

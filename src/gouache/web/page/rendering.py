@@ -47,7 +47,7 @@ def show(
     settings: Settings = request.app.state.service.settings
     known = {
         "here": request.url.path,
-        "has_login": settings.api_key is not None,
+        "has_login": settings.has_keys,
         "is_partial": is_partial(request),
     }
     text = render(settings, template, **known | context)
