@@ -261,6 +261,9 @@ class Watched:
         self.settings = Settings(data_dir=tmp_path)
         self.present = self.seen = 0
 
+    def seen_by(self, owner):
+        return self
+
     def task(self, taskuuid):
         return Progress(attempt=1, step=1, steps=2).model_copy(update={"taskuuid": taskuuid})
 
@@ -326,7 +329,7 @@ def test_hundreds_who_wait_leave_room_for_others(server):
         assert {one.result() for one in watching} == {"end"}
 
 
-WAITS = {"wait", "events"}
+WAITS = {"wait", "events", "seen_by"}
 """What the service does without a thread."""
 
 

@@ -24,7 +24,7 @@ class Sessions:
 
     def __init__(self, service: Service, callers: Callers) -> None:
         """Sign with keys of our own."""
-        self._links = service.links
+        self._service = service
         self._callers = callers
         public = urlsplit(service.settings.public_url)
         self._path = public.path.rstrip("/") or "/"
@@ -67,5 +67,5 @@ class Sessions:
         digest = self._callers.digest_of(caller)
         if digest is None:
             return ""
-        key = self._links.derived_key(f"page sessions {digest.hex()}")
+        key = self._service.links.derived_key(f"page sessions {digest.hex()}")
         return hmac.new(key, expires.encode(errors="replace"), "sha256").hexdigest()
