@@ -6,6 +6,9 @@ The others have the size of SD-Turbo and random weights, which do not change the
 
 import os
 
+THREADS = int(os.environ.get("GOUACHE_THREADS") or os.cpu_count())
+"""What everyone may draw with; ours reads the variable itself."""
+
 OURS = {
     "gouache, standard": ("standard", "1024x1024"),
     "gouache, standard, tall": ("standard", "1024x1792"),
@@ -39,6 +42,7 @@ def diffusers(name, models):
     import torch
     from diffusers import DiffusionPipeline
 
+    torch.set_num_threads(THREADS)
     pipe = DiffusionPipeline.from_pretrained(models / "sd-turbo", dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
 
@@ -56,6 +60,7 @@ def in_openvino(name, models):
     import openvino as ov
 
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    hints["INFERENCE_NUM_THREADS"] = THREADS
     core = ov.Core()
     text, unet, decoder = (
         core.compile_model(models / "openvino" / f"{part}.xml", "CPU", hints)
@@ -78,10 +83,11 @@ def in_cpp(name, models):
     from stable_diffusion_cpp import StableDiffusion
 
     model = StableDiffusion(
-        model_path=str(models / "sd-turbo"),
+        model_path=str(models / "cpp"),
         wtype=name.rpartition(" ")[2],
-        n_threads=os.cpu_count(),
+        n_threads=THREADS,
         vae_decode_only=True,
+        prediction="eps",  # it would try out which one random weights are for
         diffusion_flash_attn=True,
         verbose=False,
     )
@@ -103,17 +109,41 @@ OPENED_BY = {
 
 
 def make_models(models):
-    """Save a pipeline of SD-Turbo's size with random weights, and its networks as OpenVINO has them."""
+    """Save a pipeline of SD-Turbo's size with random weights, as each of the others reads it."""
     from diffusers_batching import save
 
     if not (models / "sd-turbo" / "model_index.json").exists():
         save("sd-turbo", models)
-    if not (models / "openvino" / "decoder.bin").exists():
-        convert(models)
+    if not (models / "cpp").exists():
+        arrange_for_cpp(models / "sd-turbo", models / "cpp")
+    for name in PARTS:
+        if not (models / "openvino" / f"{name}.bin").exists():
+            convert(name, models)
 
 
-def convert(models):
-    """Store the text encoder, the U-net and the decoder with their sizes fixed, weights in fp16."""
+def arrange_for_cpp(saved, folder):
+    """Lay out a saved pipeline with the names that weights of a text encoder had until recently."""
+    from safetensors.torch import load_file, save_file
+
+    text = "text_encoder/model.safetensors"
+    for part in ("unet", "vae", "text_encoder"):
+        (folder / part).mkdir(parents=True)
+    for name in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"):
+        (folder / f"{name}.safetensors").symlink_to((saved / f"{name}.safetensors").resolve())
+    tensors = load_file(saved / text)
+    save_file({f"text_model.{name}": value for name, value in tensors.items()}, folder / text)
+
+
+PARTS = {
+    "text": ("text_encoder", [(1, 77)], [(1, 77)]),
+    "unet": ("unet", [(1, 4, 16, 16), (1,), (1, 77, 1024)], [(1, 4, 64, 64), (1,), (1, 77, 1024)]),
+    "decoder": ("vae", [(1, 4, 16, 16)], [(1, 4, 64, 64)]),
+}
+"""Networks of a pipeline: where each is, sizes of its inputs to trace it with and to run it with."""
+
+
+def convert(name, models):
+    """Store a network as OpenVINO has it, sizes fixed, weights in fp16."""
     import openvino as ov
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -122,35 +152,19 @@ def convert(models):
     class Plain(torch.nn.Module):
         """A network with one output, whatever it calls its outputs."""
 
-        def __init__(self, network, call):
+        def __init__(self, network):
             super().__init__()
-            self.network, self.call = network, call
+            self.network = network
 
         def forward(self, *given):
-            return self.call(self.network, *given)[0]
+            call = self.network.decode if name == "decoder" else self.network
+            return call(*given, return_dict=False)[0]
 
-    states = torch.zeros(1, 77, 1024)
-    latents = torch.zeros(1, 4, 64, 64)
-    parts = {
-        "text": (
-            CLIPTextModel,
-            "text_encoder",
-            lambda n, i: n(i, return_dict=False),
-            [torch.zeros(1, 77, dtype=torch.int64)],
-        ),
-        "unet": (
-            UNet2DConditionModel,
-            "unet",
-            lambda n, x, t, s: n(x, t, s, return_dict=False),
-            [latents, torch.ones(1, dtype=torch.int64), states],
-        ),
-        "decoder": (AutoencoderKL, "vae", lambda n, z: n.decode(z, return_dict=False), [latents]),
-    }
-    for name, (kind, folder, call, example) in parts.items():
-        network = kind.from_pretrained(models / "sd-turbo", subfolder=folder).float().eval()
-        sizes = [list(given.shape) for given in example]
-        with torch.no_grad():
-            graph = ov.convert_model(
-                Plain(network, call), example_input=tuple(example), input=sizes
-            )
-        ov.save_model(graph, models / "openvino" / f"{name}.xml", compress_to_fp16=True)
+    kind = {"text": CLIPTextModel, "unet": UNet2DConditionModel, "decoder": AutoencoderKL}[name]
+    folder, traced, sizes = PARTS[name]
+    network = kind.from_pretrained(models / "sd-turbo", subfolder=folder).float().eval()
+    whole = {1: torch.int64, 2: torch.int64}  # times and word pieces
+    example = tuple(torch.ones(size, dtype=whole.get(len(size))) for size in traced)
+    with torch.no_grad():
+        graph = ov.convert_model(Plain(network), example_input=example, input=sizes)
+    ov.save_model(graph, models / "openvino" / f"{name}.xml", compress_to_fp16=True)

@@ -6,9 +6,9 @@ everybody counts it; what reads, adds up and rescales beside that is time lost.
 
 import math
 import statistics
-import time
 
 import numpy as np
+from durations import durations
 
 import gouache.diffusion  # noqa: F401  (first: it keeps OpenVINO from reporting)
 
@@ -68,31 +68,31 @@ def fast_types():
     return [name for name in PRECISIONS if name != "bf16" or "BF16" in can]
 
 
-def peaks(precision, *, runs=20):
-    """Return operations a second of a large matrix product and of a large convolution."""
+def peaks(precision, *, threads, runs):
+    """Return operations a second of a large matrix product and of a large convolution, see `speed`."""
     return {
-        "matrix product": _speed(_matrix_graph(precision), precision, runs),
-        "convolution": _speed(_convolution_graph(precision), precision, runs),
+        "matrix product": _peak(_matrix_graph(precision), precision, threads, runs),
+        "convolution": _peak(_convolution_graph(precision), precision, threads, runs),
     }
 
 
-def _speed(graph, precision, runs):
+def _peak(graph, precision, threads, runs):
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+    hints["INFERENCE_NUM_THREADS"] = threads
     request = ov.Core().compile_model(graph, "CPU", hints).create_infer_request()
     given = {0: _random(shape(graph.input(0)))}
-    seconds = durations(lambda: request.infer(given, share_inputs=True), runs)
-    return operations(graph) / statistics.median(seconds)
+    return speed(operations(graph), lambda: request.infer(given, share_inputs=True), runs)
 
 
-def durations(call, runs):
-    """Return the seconds of some calls; a first one warms up and is not counted."""
-    call()
-    seconds = []
-    for _ in range(runs):
-        begun = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begun)
-    return seconds
+def speed(count, call, runs):
+    """Return the `count` operations of a call a second, and a second of processor time, all threads'.
+
+    A first call warms up. Processor time does not suffer from what else runs on the machine, but is silent on idle cores.
+    """
+    return [
+        count / statistics.median(seconds)
+        for seconds in zip(*durations(call, runs + 1)[1:], strict=True)
+    ]
 
 
 def _matrix_graph(precision):
