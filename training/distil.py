@@ -64,7 +64,11 @@ class Course:
 
     @torch.no_grad()
     def walk(self, batch: Batch, student: Denoise | None, seed: str) -> Walk:
-        """Return the walk of a batch's scenes, by the student's hand where there is one."""
+        """Return the walk of a batch's scenes by the student's hand, or by that of a perfect one.
+
+        The teacher keeps its noise within a segment, so that an aim follows from its start alone: of
+        aims that differed by chance the student would learn the mean, which is blurred.
+        """
         generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(60))
         teach = guided(self.teacher, batch, self.nothing, self.plan.guidance_scale)
         within = self.plan.within
@@ -72,11 +76,11 @@ class Course:
         starts, aims = [], []
         with _half_on_a_gpu(z.device):
             for segment, ends in enumerate(pairwise(self.times)):
-                starts.append(z)
                 fine = self.fine[segment * within : (segment + 1) * within + 1]
-                taught, aim = advance(teach, z, fine, generator)
+                _, aim = advance(teach, z, fine, generator, since=1)
+                starts.append(z)
                 aims.append(aim.clamp(-1, 1) if ends[1] == 1 else aim)
-                z = advance(student, z, ends, generator)[0] if student else taught
+                z, _ = advance(student or (lambda *_, aim=aim: aim), z, ends, generator)
         return Walk(torch.stack(starts), torch.stack(aims), *batch.conditioning())
 
     def cost(self, network: Denoiser, walk: Walk, rng: random.Random) -> Tensor:

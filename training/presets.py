@@ -108,15 +108,15 @@ DISTILLATIONS = {
     "cpu": Distillation(
         replace(
             PRESETS["cpu"],
-            learning_rate=3e-4,
-            steps=200,
+            learning_rate=1e-4,
+            steps=400,
             warmup_steps=20,
             ema=0.98,
-            save_minutes=8.0,
+            save_minutes=5.0,
             **AS_DRAWN,
         ),
-        first=12,
-        every=20,
+        first=40,
+        every=10,
         pool=200,
     ),
     "gpu": Distillation(

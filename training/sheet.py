@@ -88,7 +88,12 @@ def guided(
 
 
 def advance(
-    denoise: Denoise, z: Tensor, times: Sequence[float], generator: torch.Generator
+    denoise: Denoise,
+    z: Tensor,
+    times: Sequence[float],
+    generator: torch.Generator,
+    *,
+    since: float = RENEWED_FROM,
 ) -> tuple[Tensor, Tensor]:
     """Step along increasing times as `sampling.ancestral` does, from z at the first of them.
 
@@ -97,7 +102,7 @@ def advance(
     for t, t_next in pairwise(times):
         x0 = denoise(z, t)
         noise = (z - t * x0) / (1 - t)
-        if t >= RENEWED_FROM:
+        if t >= since:
             noise = torch.randn(z.shape, generator=generator).to(z.device)
         z = t_next * x0 + (1 - t_next) * noise
     return z, x0
