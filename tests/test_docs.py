@@ -153,3 +153,9 @@ def test_the_package_carries_its_weights():
         if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts:
             name = path.relative_to(package).as_posix()
             assert any(fnmatch(name, pattern) for pattern in patterns), name
+
+
+def test_the_weights_are_no_heavier_than_promised():
+    files = [path for path in (ROOT / "src" / "gouache" / "weights").iterdir() if path.is_file()]
+    assert {"denoiser.bin", "references.bin"} <= {path.name for path in files}
+    assert sum(path.stat().st_size for path in files) < 56e6

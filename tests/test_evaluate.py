@@ -9,17 +9,19 @@ import torch
 from PIL import Image
 
 from gouache.diffusion.guide import References
+from gouache.diffusion.pipeline import Pipeline
 from gouache.scene import Background, Box, Item, Scene, caption
+from tests.tiny_model import write_model
 from training import library
 from training.classifier import Judge, Renderings, crop, everyday, group_of, load_judge, save_judge
 from training.classifier import train as train_judge
 from training.data import Data
-from training.evaluate import answer, markdown, table
+from training.evaluate import answer, drawn_by_engine, markdown, table
 from training.model import Denoiser
 from training.presets import PRESETS
 from training.prompt_sheet import CELL, COLUMNS, LABEL, draw_scenes, save_labelled
 from training.questions import Question, Questions, family
-from training.scores import RULES, frechet, look, shares, sharpness
+from training.scores import RULES, breakdown, frechet, look, parts_of, shares, sharpness
 
 CPU = torch.device("cpu")
 DRAWINGS = {
@@ -190,6 +192,29 @@ def test_the_table_puts_everything_beside_ceiling_and_floor(judge, data, answere
     written = markdown(rows, "Step 1")
     assert "| single object | 13 |" in written
     assert "100%" in written
+
+
+def test_the_breakdown_sorts_single_things_by_shape_style_and_category(judge, answered):
+    questions, answers = answered
+    rows = breakdown(look(judge, questions, answers.real, answers.real, answers.without))
+    assert {"shape: square", "shape: wide", "shape: tall", "of animals"} <= set(rows)
+    assert {"intent: logo", "intent: welcome", "intent: sticker"} <= set(rows)
+    assert min(value for row, value in rows.items() if row.startswith("intent")) == 1
+    alone = [q for q in questions if q.kind in ("single", "synonym", "shape")]
+    for heading in ("shape: ", "style: ", "of "):
+        counted = [row for q in alone for row in parts_of(q) if row.startswith(heading)]
+        assert len(counted) == len(alone)
+    wrong = breakdown(look(judge, questions, answers.real[::-1], answers.real, answers.without))
+    assert wrong["shape: square"] < rows["shape: square"]
+
+
+def test_the_engine_s_pictures_are_of_the_size_of_the_real_ones(tmp_path):
+    pipeline = Pipeline.open(write_model(tmp_path), threads=1)
+    large, small = (Item("cat", "cat", Box(0.5, 0.5, x, x)) for x in (0.55, 0.3))
+    scenes = [Scene((large,), shape="wide"), Scene((small,)), Scene((large,))]
+    questions = [Question("single", scene, caption(scene)) for scene in scenes]
+    pictures = drawn_by_engine(pipeline, questions, guidance_scale=1.6, steps=2)
+    assert [p.shape for p in pictures] == [(3, 128, 128), (3, 128, 128), (3, 128, 224)]
 
 
 def test_questions_ask_what_training_held_out_and_repeat_with_their_seed(folders, judge):

@@ -117,6 +117,21 @@ def test_the_request_before_an_e_mail_decides_intent_style_and_colours(draw):
     assert {"bee", "honey"} & concepts(revision)
 
 
+def test_a_short_letter_on_one_line_is_a_letter_unless_it_asks_for_a_picture(draw):
+    told = (
+        "Dear neighbours, on Sunday we clean up the park. Please bring gloves and a rake. "
+        "There will be sausages for all who help."
+    )
+    assert draw(told).scene.intent == "newsletter"
+    assert 1 <= len(draw(told).scene.items) <= 3
+    asked = told.replace("Please", "Draw a picture of a tree and a fox for it, and please")
+    assert concepts(draw(asked)) >= {"tree", "fox"}
+
+
+def test_things_in_a_row_are_only_those_things(draw):
+    assert concepts(draw("four green apples in a row")) == {"green apple"}
+
+
 def test_an_e_mail_that_asks_for_a_logo_gets_one(draw):
     asked = MAIL.replace(
         "If you want", "Could you please draw a logo with a bee for us? If you want"
@@ -218,7 +233,9 @@ def test_the_hour_shows_in_the_sky_where_the_ground_is_another_place(draw, promp
     assert sky or ground == "night sky" or "night" in revision.unresolved
 
 
-@pytest.mark.parametrize("word", ["velociraptor", "trampoline", "hippogriff", "catapult"])
+@pytest.mark.parametrize(
+    "word", ["velociraptor", "trampoline", "hippogriff", "catapult", "axolotl", "poncho", "turbine"]
+)
 def test_a_word_the_bank_does_not_know_is_left_out_rather_than_guessed(draw, word):
     revision = draw(f"a {word} next to a tree")
     assert concepts(revision) == {"tree"}

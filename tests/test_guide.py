@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gouache.diffusion import weights
+from gouache.diffusion import textures, weights
 from gouache.diffusion.guide import (
     ENTRIES,
     PHRASE_WIDTH,
@@ -13,10 +13,11 @@ from gouache.diffusion.guide import (
     entries,
     guide,
     layout,
+    painted,
     paste,
     resampling,
 )
-from gouache.scene import Background, Box, Item, Scene
+from gouache.scene import Background, Box, Item, Scene, rgb
 from tests.tiny_model import draw_disc, write_bank
 
 GOLDEN_ALPHA = [
@@ -86,8 +87,46 @@ def test_colours_are_told_where_the_item_is_seen(references):
     drawn = guide(scene, references, height=128, width=128)
     np.testing.assert_allclose(drawn[4:7, 32, 32], RED, atol=1e-5)
     np.testing.assert_allclose(drawn[7], drawn[3], atol=1e-6)
-    np.testing.assert_allclose(drawn[:3, 32, 32], draw_disc(4)[:3, 32, 32] / 127.5 - 1, atol=0.02)
     assert not drawn[:, 0, 0].any()
+    own = guide(Scene((item(),)), references, height=128, width=128)
+    np.testing.assert_allclose(own[:3, 32, 32], draw_disc(4)[:3, 32, 32] / 127.5 - 1, atol=0.02)
+    assert not own[4:].any()
+
+
+def test_a_painted_drawing_keeps_its_outline_and_its_shades():
+    drawing = np.zeros((4, 64, 64), np.float32)
+    drawing[:, 8:56, 8:56] = np.array([0.9, 0.6, 0.2, 1])[:, None, None]
+    drawing[:3, 30:34, 30:34] = 0.05  # an eye
+    drawing[:3, 10:14, 10:14] = 1.0  # a highlight
+    blue = painted(drawing, "blue")
+    np.testing.assert_array_equal(blue[3], drawing[3])
+    np.testing.assert_allclose(blue[:3, 20, 20] * 255, rgb("blue"), atol=0.1)
+    assert blue[:3, 32, 32].max() < 0.1
+    assert (blue[:3, 12, 12] > blue[:3, 20, 20]).all()
+    assert not blue[:, :8].any()
+
+
+def test_ink_takes_a_colour_flat():
+    drawing = np.zeros((4, 64, 64), np.float32)
+    drawing[3, 8:56, 8:56] = 1
+    white = painted(drawing, "white")
+    assert (white[:, 8:56, 8:56] == 1).all()
+
+
+@pytest.mark.parametrize("kind", textures.TEXTURES)
+def test_the_marks_of_a_texture_lie_behind_the_things(references, kind):
+    scene = Scene((item(colour="red"),), Background(kind, ("navy", "white")))
+    drawn = guide(scene, references, height=224, width=128)
+    marks = textures.mask(kind, 112, 64)
+    np.testing.assert_allclose(drawn[4:7, 56, 32], RED, atol=1e-5)
+    behind = drawn[7, :16]
+    np.testing.assert_allclose(behind, marks[:16], atol=1e-6)
+    np.testing.assert_allclose(drawn[4, :16], marks[:16], atol=1e-6)  # white is 1
+
+
+def test_a_gradient_and_a_landscape_leave_no_marks(references):
+    for ground in (Background("gradient", ("teal", "navy")), Background("beach", ())):
+        assert not guide(Scene((), ground), references, height=128, width=128).any()
 
 
 def test_what_lies_in_front_hides_what_lies_behind(references):

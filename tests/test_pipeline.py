@@ -5,30 +5,30 @@ guide goes into the denoiser as conditioning and nowhere else.
 """
 
 import threading
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from gouache.diffusion import graphs, weights
 from gouache.diffusion.denoiser import Conditioning
-from gouache.diffusion.pipeline import Pipeline, size, starting_noise, to_pixels
+from gouache.diffusion.pipeline import Pipeline, reduced, side_for, size, starting_noise, to_pixels
 from gouache.errors import WeightsUnusable
 from gouache.scene import Background, Box, Item, Scene, caption
 from tests.tiny_model import write_model
 
 CAR = Item("race car", "sports car", Box(0.5, 0.65, 0.8, 0.5), "red")
-CAT = Item("cat", "cat", Box(0.5, 0.3, 0.4, 0.4), "white")
+CAT = Item("cat", "cat", Box(0.5, 0.3, 0.52, 0.52), "white")
 SCENE = Scene((CAR, CAT), Background("plain", ("light blue",)), relation="sitting on")
 OTHER = Scene((CAT,), Background("plain", ("navy",)))
 SHAPES = {"square": (1024, 1024), "tall": (1792, 1024), "wide": (1024, 1792)}
 
 GOLDEN = np.array(
     [
-        [[147, 171, 187], [173, 210, 204], [173, 210, 204], [147, 171, 187]],
-        [[158, 162, 178], [209, 233, 194], [209, 233, 193], [158, 162, 178]],
-        [[174, 148, 163], [212, 198, 114], [212, 198, 114], [174, 148, 164]],
-        [[163, 157, 173], [182, 175, 149], [182, 176, 149], [163, 157, 173]],
+        [[149, 174, 190], [230, 239, 245], [231, 239, 245], [149, 174, 189]],
+        [[162, 167, 182], [255, 251, 252], [255, 251, 252], [162, 167, 182]],
+        [[175, 148, 164], [254, 89, 103], [254, 89, 103], [175, 149, 164]],
+        [[163, 157, 173], [200, 117, 132], [200, 117, 132], [163, 157, 173]],
     ]
 )
 """Means of 256 x 256 pixels of the miniature model's picture of SCENE, seed 7, 3 steps."""
@@ -65,6 +65,26 @@ def test_a_picture_has_its_shape_s_exact_size(pipeline, shape):
     pixels = draw(pipeline, Scene((CAT,), shape=shape))
     assert pixels.shape == (*SHAPES[shape], 3)
     assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("shape", "small"), [("square", (192, 192)), ("wide", (192, 336))])
+def test_a_scene_with_a_small_thing_is_drawn_larger(pipeline, shape, small):
+    large = Item("cat", "cat", Box(0.5, 0.5, 0.55 / SHAPES[shape][1] * 1024, 0.55))
+    drawn = {length: replace(large, box=Box(0.5, 0.5, 0.01, length)) for length in (0.49, 0.51)}
+    for length, height in ((0.49, small[0]), (0.51, 128)):
+        scene = Scene((large, drawn[length]), shape=shape)
+        cond = pipeline.condition(scene, "a cat")
+        assert cond.guide.shape[2] == height // 2
+        assert cond.coverage.shape[3] == height * small[1] // small[0] // 8
+    assert draw(pipeline, Scene((drawn[0.49],), shape=shape)).shape == (*SHAPES[shape], 3)
+    assert side_for(Scene((drawn[0.49],)), 64) == 64, "96 would not fit the coarsest cells"
+
+
+def test_what_is_drawn_larger_is_reduced_by_area():
+    x = np.arange(2 * 6 * 9, dtype=np.float32).reshape(1, 2, 6, 9)
+    fine = x.repeat(2, 2).repeat(2, 3)  # six pixels for three, so three of them are two of ours
+    expected = fine.reshape(1, 2, 4, 3, 6, 3).mean((3, 5))
+    np.testing.assert_allclose(reduced(x), expected, rtol=1e-5)
 
 
 def test_a_golden_picture(pipeline):

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gouache.diffusion.pipeline import Pipeline, size
 from gouache.scene import SHAPES, rgb
 from training import prompt_sheet
 from training.checkpoints import load_denoiser
@@ -27,7 +28,18 @@ from training.model import Denoiser
 from training.presets import PRESETS
 from training.questions import Question, Questions
 from training.scenes import Example
-from training.scores import RULES, Library, frechet, likeness, look, named, shares, sharpness
+from training.scores import (
+    RULES,
+    Library,
+    breakdown,
+    frechet,
+    likeness,
+    look,
+    named,
+    parts_of,
+    shares,
+    sharpness,
+)
 from training.sheet import sample, save_grid, text_only
 
 BATCH = 8
@@ -83,6 +95,22 @@ def answer(
     return answers
 
 
+def drawn_by_engine(
+    pipeline: Pipeline, questions: list[Question], *, guidance_scale: float, steps: int
+) -> Pictures:
+    """Return what the exported model draws, as the package tells it, at the size of the real ones."""
+    drawn = []
+    for shape in SHAPES:
+        height, width = size(shape, pipeline.model.drawing.side)
+        for seed, question in enumerate(q for q in questions if q.scene.shape == shape):
+            told = pipeline.condition(question.scene, question.caption)
+            small = pipeline.sample(
+                told, num_inference_steps=steps, guidance_scale=guidance_scale, seed=seed
+            )
+            drawn.append(F.interpolate(torch.from_numpy(small), (height, width), mode="area")[0])
+    return drawn
+
+
 def known(data: Data, questions: list[Question], answers: Answers, *, seed: str) -> Batch:
     """Add what needs no denoiser for questions of one picture shape; return their batch."""
     examples = [Example(q.scene, q.caption, q.kind) for q in questions]
@@ -131,11 +159,14 @@ def table(
         scores["sharpness"] = sharpness(squares, [answers.real[i] for i in square])
         even = min(len(squares), len(others))
         scores["feature distance"] = frechet(judge, squares[:even], others[:even])
-        for row, value in scores.items():
+        for row, value in (scores | breakdown(looks)).items():
             rows.setdefault(row, {})[name] = value
     for row, (asked, _) in RULES.items():
         if row in rows:
             rows[row]["questions"] = sum(map(asked, ordered))
+    for question in ordered:
+        for row in parts_of(question):
+            rows[row]["questions"] = rows[row].get("questions", 0) + 1
     return rows
 
 
@@ -173,37 +204,49 @@ def save_contact_sheet(answers: Answers, questions: list[Question], path: Path) 
     save_grid([torch.stack([s[i] for i in shown]) for s in sets if s], path)
 
 
+def answered(
+    args: argparse.Namespace, data: Data, questions: list[Question]
+) -> tuple[Answers, str]:
+    """Return the answers, drawn now or before, and whose they are."""
+    if args.drawn:
+        stored = torch.load(args.drawn, weights_only=True)
+        answers = answer(None, data, questions)
+        for name in ("guided", "text"):
+            getattr(answers, name).extend(p.float() / 127.5 - 1 for p in stored[name])
+        return answers, stored["by"]
+    told = {"guidance_scale": args.guidance_scale, "steps": args.steps}
+    if args.engine:
+        answers, by = answer(None, data, questions), "As shipped"
+        pipeline = Pipeline.open(args.bank, threads=1)
+        answers.guided.extend(drawn_by_engine(pipeline, questions, **told))
+    else:
+        denoiser, step = load_denoiser(args.checkpoint)
+        answers = answer(denoiser, data, questions, with_text_only=not args.guided_only, **told)
+        by = f"Step {step}"
+    stored = {name: [_byte(p) for p in answers.sets()[name]] for name in ("guided", "text")}
+    torch.save(stored | {"by": by}, args.out / "pictures.pt")
+    return answers, by
+
+
 def evaluate(args: argparse.Namespace) -> None:
     """Draw, or take what was drawn before, and write table and sheet."""
     judge = load_judge(args.classifier)
     data = Data(PRESETS[args.preset], args.art, args.bank / "concepts.json", torch.device("cpu"))
     questions = Questions(args.bank / "concepts.json", judge.concepts, args.seed).ask(args.count)
     began = time.perf_counter()
-    if args.drawn:
-        stored = torch.load(args.drawn, weights_only=True)
-        answers = answer(None, data, questions)
-        for name in ("guided", "text"):
-            getattr(answers, name).extend(p.float() / 127.5 - 1 for p in stored[name])
-        step = stored["step"]
-    else:
-        denoiser, step = load_denoiser(args.checkpoint)
-        answers = answer(
-            denoiser, data, questions, guidance_scale=args.guidance_scale, steps=args.steps
-        )
-        stored = {name: [_byte(p) for p in answers.sets()[name]] for name in ("guided", "text")}
-        torch.save(stored | {"step": step}, args.out / "pictures.pt")
+    answers, by = answered(args, data, questions)
     asked_elsewhere = Questions(args.bank / "concepts.json", judge.concepts, args.seed + 1)
     other = [q for q in asked_elsewhere.ask(args.count) if q.scene.shape == "square"]
     others = answer(None, data, other).real
     rows = table(judge, data, questions, answers, others)
     concepts = {i.concept for q in questions for i in q.scene.items}
     title = (
-        f"Step {step}: {len(questions)} questions, {len(concepts)} concepts, "
+        f"{by}: {len(questions)} questions, {len(concepts)} concepts, "
         f"{args.steps} steps, guidance {args.guidance_scale:g}"
     )
     written = markdown(rows, title)
     (args.out / "scores.md").write_text(written, encoding="utf-8")
-    (args.out / "scores.json").write_text(json.dumps({"step": step, "rows": rows}, indent=1))
+    (args.out / "scores.json").write_text(json.dumps({"by": by, "rows": rows}, indent=1))
     save_contact_sheet(answers, questions, args.out / "scores.png")
     print(f"{written}\n{time.perf_counter() - began:.0f} s")
 
@@ -239,9 +282,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="questions, roughly")
     parser.add_argument("--every-concept", action="store_true", help="single objects, all known")
+    parser.add_argument("--guided-only", action="store_true", help="leave out text only")
     parser.add_argument("--drawn", type=Path, help="a pictures.pt to score again")
     parser.add_argument("--prompts", type=Path, help="a file of free prompts to draw instead")
-    parser.add_argument("--engine", action="store_true", help="draw prompts with what is exported")
+    parser.add_argument(
+        "--engine", action="store_true", help="draw with what is exported, as the package tells it"
+    )
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--guidance-scale", type=float, default=2.0)
     parser.add_argument("--steps", type=int, default=10)

@@ -1,6 +1,6 @@
 """Training presets: everything that decides a run, as data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from training.compose import GuideDamage
 from training.model import DenoiserConfig
@@ -70,3 +70,61 @@ PRESETS = {
     ),
 }
 """`batch` is per process. A `gpu` picture is 256 x 256, its guide 128 x 128."""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """One way to teach a student to draw in `segments` steps what its teacher draws in `within` each.
+
+    `first` walks of the teacher are made before the training, and one from the student's own hand
+    every `every` steps of it; a step learns from one of the last `pool` walks. `student` says how it
+    is trained, and the size and number of the pictures of a walk.
+    """
+
+    student: Preset
+    first: int
+    every: int
+    pool: int
+    segments: int = 4
+    within: int = 3
+    guidance_scale: float = 1.6
+    shift: float = 1.5
+
+
+AS_DRAWN = {
+    "text_dropped": 0.0,
+    "layout_dropped": 0.0,
+    "damage": GuideDamage(dropped=0, thing_dropped=0, other_style=0, moved=0, blurred=0, noisy=0),
+}
+"""Scenes as the package draws them: nothing is dropped, no guide is damaged."""
+
+DISTILLATIONS = {
+    "smoke": Distillation(
+        replace(PRESETS["smoke"], learning_rate=3e-4, warmup_steps=1, **AS_DRAWN),
+        first=2,
+        every=2,
+        pool=3,
+    ),
+    "cpu": Distillation(
+        replace(
+            PRESETS["cpu"],
+            learning_rate=1e-4,
+            steps=400,
+            warmup_steps=20,
+            ema=0.98,
+            save_minutes=5.0,
+            **AS_DRAWN,
+        ),
+        first=40,
+        every=10,
+        pool=200,
+    ),
+    "gpu": Distillation(
+        replace(
+            PRESETS["gpu"], batch=64, learning_rate=2e-4, steps=8000, warmup_steps=50, **AS_DRAWN
+        ),
+        first=50,
+        every=4,
+        pool=100,
+    ),
+}

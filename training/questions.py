@@ -62,12 +62,16 @@ BADGES = ("disc", "shield shape", "rounded square", "hexagon", "heart shape")
 
 @dataclass(frozen=True)
 class Question:
-    """A scene to draw from its caption; `without` lacks what an intent adds to it."""
+    """A scene to draw from its caption; `without` lacks what an intent adds to it.
+
+    `category` is that of its first thing in the concept bank.
+    """
 
     kind: str
     scene: Scene
     caption: str
     without: Scene | None = None
+    category: str = ""
 
 
 def family(colour: str) -> str:
@@ -102,13 +106,17 @@ class Questions:
         for kind, share in SHARES.items():
             for number in range(max(1, round(share * count))):
                 scene, without = make[kind](number)
-                asked.append(Question(kind, scene, caption(scene), without))
+                asked.append(self._question(kind, scene, without))
         return asked
 
     def every_concept(self) -> list[Question]:
         """Return one single-object question for each concept."""
         scenes = [self._single(number)[0] for number in range(len(self.known))]
-        return [Question("single", scene, caption(scene), None) for scene in scenes]
+        return [self._question("single", scene, None) for scene in scenes]
+
+    def _question(self, kind: str, scene: Scene, without: Scene | None) -> Question:
+        category = self.grammar.concepts[scene.items[0].concept]["category"]
+        return Question(kind, scene, caption(scene), without, category)
 
     def _deal(self) -> str:
         """Return a concept; none comes again before all have come."""

@@ -170,6 +170,20 @@ RULES: dict[str, Rule] = {
 }
 """The rows that are shares of right answers: which questions they are asked of, and when one is right."""
 
+FIELDS = {
+    "people": ("person", "hand", "body", "face"),
+    "animals": ("animal",),
+    "food and drink": ("food", "drink", "dishware"),
+    "nature": ("plant", "sky", "landscape"),
+    "vehicles": ("vehicle", "boat", "aircraft"),
+    "places": ("building", "place", "map"),
+    "signs": ("symbol", "heart", "shape", "award"),
+}
+"""Categories of the concept bank as the table sums them up; the others are "objects"."""
+
+ALONE = ("single", "synonym", "shape")
+"""Kinds of question that show one thing alone."""
+
 OVERALL = (
     "single object",
     "two objects",
@@ -190,6 +204,26 @@ def shares(looks: Sequence[Look]) -> dict[str, float]:
             scores[name] = sum(map(right, about)) / len(about)
     scores["overall"] = sum(scores.get(row, 0.0) for row in OVERALL) / len(OVERALL)
     return scores
+
+
+def parts_of(question: Question) -> dict[str, Callable[[Look], bool]]:
+    """Return the rows of the breakdown that a question counts for, and when it is right there."""
+    if question.kind == "intent":
+        return {f"intent: {question.scene.intent}": shows_intent}
+    if question.kind not in ALONE:
+        return {}
+    field = next((f for f, known in FIELDS.items() if question.category in known), "objects")
+    scene = question.scene
+    return dict.fromkeys((f"shape: {scene.shape}", f"style: {scene.style}", f"of {field}"), named)
+
+
+def breakdown(looks: Sequence[Look]) -> dict[str, float]:
+    """Return the share of right answers by picture shape, style, category and intent."""
+    answers: dict[str, list[bool]] = {}
+    for seen in looks:
+        for row, right in parts_of(seen.question).items():
+            answers.setdefault(row, []).append(right(seen))
+    return {row: _mean(answers[row]) for row in sorted(answers)}
 
 
 class Library:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -87,15 +88,20 @@ def take_step(
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         predicted = forward(z, t, *batch.conditioning())
     cost = loss(predicted.float(), batch.x, t)
+    return cost.item(), descend(run, cost, processes)
+
+
+def descend(run: Run, cost: Tensor, processes: int = 1) -> float:
+    """Do one optimiser step on a cost; return its gradient norm before clipping."""
     cost.backward()
     if processes > 1:
         share_gradients(run.network, processes)
-    norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), preset.clip)
+    norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.preset.clip)
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     run.step += 1
-    follow(run.average, run.network, min(preset.ema, (1 + run.step) / (10 + run.step)))
-    return cost.item(), float(norm)
+    follow(run.average, run.network, min(run.preset.ema, (1 + run.step) / (10 + run.step)))
+    return float(norm)
 
 
 def train(process: int, processes: int, options: argparse.Namespace) -> None:
@@ -149,17 +155,21 @@ def follow(average: dict[str, Tensor], network: Denoiser, decay: float) -> None:
     torch._foreach_lerp_(list(average.values()), values, 1 - decay)
 
 
-def save(run: Run, folder: Path, data: Data) -> None:
-    """Write the checkpoint, then a sheet drawn by the averaged network."""
+def save(run: Run, folder: Path, data: Data, **sampling: Any) -> Denoiser:
+    """Write the checkpoint, then a sheet drawn by the averaged network, which is returned.
+
+    `sampling` is for `save_sheet`.
+    """
     checkpoints.save(folder, run.network, run.average, run.optimiser, run.step)
     drawer = Denoiser(run.network.config).to(run.device, memory_format=torch.channels_last).eval()
     drawer.load_state_dict(run.average)
-    save_sheet(drawer, data, folder / f"sheet-{run.step:06d}.png")
+    save_sheet(drawer, data, folder / f"sheet-{run.step:06d}.png", **sampling)
     print(f"saved step {run.step}", flush=True)
+    return drawer
 
 
 class Log:
-    """Progress on the terminal and in `log.jsonl`, one line per 25 steps, from the first process."""
+    """Progress on the terminal and in `log.jsonl`: a line per 25 steps, from the first process."""
 
     def __init__(self, folder: Path, process: int, steps: int):
         """Start counting."""
@@ -186,10 +196,15 @@ class Log:
             "pictures_per_second": round(self.pictures / (now - self.lined), 1),
         }
         left = (self.steps - step) * (now - self.lined) / len(self.costs) / 60
-        print(f"{line} {left:.0f} minutes left", flush=True)
+        self.write(line)
+        print(f"{left:.0f} minutes left", flush=True)
+        self.costs, self.norms, self.pictures, self.lined = [], [], 0, now
+
+    def write(self, line: dict[str, float]) -> None:
+        """Add one line."""
+        print(line, flush=True)
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        self.costs, self.norms, self.pictures, self.lined = [], [], 0, now
 
     def is_time_to_save(self, minutes: float) -> bool:
         """Return whether so many minutes have passed since this last said yes."""

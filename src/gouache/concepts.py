@@ -64,6 +64,11 @@ class Near:
     likeness: float
     score: float
 
+    @property
+    def name_likeness(self) -> float:
+        """The cosine of the concept's name, whatever phrase is nearest."""
+        return (self.score - self.likeness) / NAME_WEIGHT
+
 
 class ConceptBank:
     """All concepts, with three ways to find one."""

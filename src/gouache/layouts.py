@@ -289,13 +289,13 @@ def _plan_sticker(wish: Wish, style: str, shape: str, rng: random.Random) -> Pla
 
 
 def _plan_invitation(wish: Wish, style: str, shape: str, rng: random.Random) -> Plan:
-    """Things in the upper part of a frame, room for words below them."""
+    """Things in a frame; where there are words, `typeroom` makes room for them."""
     ground = _ground(wish, style, rng)
     border = wish.palette[1] if len(wish.palette) > 1 else None
     border = border or choose_colour(ground.colours[:1], ("gold", "teal", "pink", "navy"), rng)
     frame = _backing("frame", border, Box(0.5, 0.5, 0.93, 0.93))
-    cy = 0.4 if shape == "square" else 0.5  # the frame stays square in the middle of the canvas
-    placed = [(t, in_square(b, 0.5, cy, 0.66, shape)) for t, b in group(wish, style, "square")]
+    # The frame stays square in the middle of the canvas.
+    placed = [(t, in_square(b, 0.5, 0.5, 0.74, shape)) for t, b in group(wish, style, "square")]
     return [frame, *_items(placed, _tint(style, ground, rng))], ground
 
 

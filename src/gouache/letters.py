@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_WORDS = 25
+LEAST_WORDS = 18
 """A text of fewer words is a prompt, whatever it begins with."""
 
 MOST_LINES = 1000
@@ -83,7 +83,8 @@ def open_letter(text: str) -> Letter | None:
     end = _end(lines, small, 0 if greeted is None else greeted + 1)
     signs = (greeted is not None) + (end < len(lines)) + any(small)
     signs += any(_SUBJECT.match(line) for line in lines[:6])
-    if signs < 2 and (greeted is None or len(text.split(None, 45)) <= 45):
+    is_short = len(text.split(None, 45)) <= 45
+    if signs < 2 and (greeted is None or (is_short and _asks(text))):
         return None
     start = start or 0
     lead = " ".join(line for line in lines[:start] if line)

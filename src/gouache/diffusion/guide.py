@@ -3,6 +3,8 @@
 The layout says in words and colours what belongs where; the guide shows it, roughly: small
 reference drawings pasted into their boxes at half the denoiser's size. Both are advice. Sampling
 starts from noise alone, and no guide pixel reaches a picture (`tests/test_pipeline.py` proves it).
+Guides of training show things in their own colours and no ground; those of a request are painted and
+show the texture behind, which the model follows unasked (`training/LOG.md` has the figures).
 
 Shapes, for a denoiser's picture of H x W: guide (8, H/2, W/2), phrases (10, 388), coverage
 (10, H/8, W/8), all float32. Drawings are (4, 64, 64), premultiplied RGBA from 0 to 1.
@@ -21,7 +23,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gouache.scene import STYLES, TEXTURES, Box, Item, Scene, background_phrase, item_phrase, rgb
+from gouache.diffusion import textures
+from gouache.scene import (
+    STYLES,
+    TEXTURES,
+    Background,
+    Box,
+    Scene,
+    background_phrase,
+    item_phrase,
+    rgb,
+)
 
 Array = NDArray[np.float32]
 
@@ -30,6 +42,10 @@ PHRASE_WIDTH = 388
 GUIDE_CHANNELS = 8
 SIDE = 64
 """Pixels of a reference drawing, whose longer side fills them."""
+
+LIGHT = np.array([0.3, 0.59, 0.11], np.float32)[:, None, None]
+INK = 0.12
+"""Lightness below which a drawing is all ink, and takes a colour flat."""
 
 
 class References:
@@ -100,17 +116,19 @@ def guide(scene: Scene, references: References, *, height: int, width: int) -> A
 
     Channels: 0 to 2 the drawings in [-1, 1] over neutral grey, 3 their alpha, 4 to 6 the colour
     wanted in [-1, 1] where an item that has one is seen, 7 that silhouette. Items are pasted from
-    back to front; one that has no reference is left out.
+    back to front, behind them the marks of a texture; one that has no reference is left out.
     """
     rows, columns = height // 2, width // 2
-    canvas = np.zeros((GUIDE_CHANNELS, rows, columns), np.float32)
+    canvas = _ground(scene.background, rows, columns)
     for item in scene.items:
         style = references.style_for(item.concept, scene.style)
         if style is None:
             continue
         drawing, aspect = references.drawing(item.concept, style)
+        if item.colour is not None:
+            drawing = painted(drawing, item.colour)
         pasted = paste(drawing, aspect, item.box, rows=rows, columns=columns)
-        layer = np.concatenate([pasted, _wanted(item)[:, None, None] * pasted[3]])
+        layer = np.concatenate([pasted, _wanted(item.colour)[:, None, None] * pasted[3]])
         canvas = layer + canvas * (1 - pasted[3])
     canvas[:3] = 2 * canvas[:3] - canvas[3]  # premultiplied 0..1 over grey, as [-1, 1]
     return canvas
@@ -211,8 +229,37 @@ def layout(
     return phrases, coverage
 
 
-def _wanted(item: Item) -> Array:
-    """Return (4,): the colour an item shall have in [-1, 1] and 1, or zeros."""
-    if item.colour is None:
+def painted(drawing: Array, colour: str) -> Array:
+    """Return a drawing (4, S, S), premultiplied, in shades of a colour instead of its own colours.
+
+    What is as light as most of the drawing takes the colour itself, the rest is darker or lighter.
+    """
+    alpha = drawing[3]
+    tint = np.array(rgb(colour), np.float32)[:, None, None] / 255
+    light = (LIGHT * drawing[:3]).sum(0) / np.maximum(alpha, 1e-3)
+    solid = light[alpha > 0.9]
+    ruling = min(0.95, float(np.quantile(solid, 0.6))) if solid.size else 0.0
+    if ruling < INK:
+        return np.concatenate([tint * alpha, drawing[3:]])
+    above = ((light - ruling) / (1 - ruling)).clip(0, 1)
+    shaded = np.where(light <= ruling, tint * light / ruling, tint + (1 - tint) * 0.8 * above)
+    return np.asarray(np.concatenate([shaded * alpha, drawing[3:]]), np.float32)
+
+
+def _ground(background: Background, rows: int, columns: int) -> Array:
+    """Return a guide without things: the marks of a texture, painted, or nothing."""
+    canvas = np.zeros((GUIDE_CHANNELS, rows, columns), np.float32)
+    if background.kind in textures.TEXTURES:
+        second = background.colours[1]
+        marks = textures.mask(background.kind, rows, columns)
+        canvas[:3] = np.array(rgb(second), np.float32)[:, None, None] / 255 * marks
+        canvas[3] = marks
+        canvas[4:] = _wanted(second)[:, None, None] * marks
+    return canvas
+
+
+def _wanted(colour: str | None) -> Array:
+    """Return (4,): the colour something shall have in [-1, 1] and 1, or zeros."""
+    if colour is None:
         return np.zeros(4, np.float32)
-    return np.array([*(np.array(rgb(item.colour)) / 127.5 - 1), 1], np.float32)
+    return np.array([*(np.array(rgb(colour)) / 127.5 - 1), 1], np.float32)

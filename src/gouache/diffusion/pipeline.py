@@ -1,8 +1,10 @@
 """From a scene and its caption to pixels.
 
 Caption and scene become conditioning; the sampler walks from noise, which the seed alone decides,
-to a small picture; the upscaler makes its shorter side 1024 pixels long. The guide goes into the
-denoiser as conditioning and nowhere else (`tests/test_pipeline.py` proves it).
+to a small picture; the upscaler makes it eight times larger. The small picture of a scene with small
+things is larger by half, for the denoiser paints small things badly, and is brought to the same size in
+the end. The guide goes into the denoiser as conditioning and nowhere else (`tests/test_pipeline.py`
+proves it).
 
 Pictures are (H, W, 3) uint8 sRGB; inside they are (1, 3, H, W) float32 in [-1, 1].
 """
@@ -29,6 +31,12 @@ OnStep = Callable[[int, int, Pixels], None]
 """Called with the denoiser steps done, those to do in all, and a small picture of it so far."""
 
 SAMPLERS = ("ancestral", "euler", "heun")
+
+GRID = 64
+"""The shorter side is a multiple of it, so that the denoiser's coarsest cells fit into every shape."""
+
+SMALL = 0.5
+"""Length, of the canvas' shorter side, below which a thing asks for a larger picture."""
 
 
 class Pipeline:
@@ -94,11 +102,13 @@ class Pipeline:
                 seed=seed,
                 on_step=on_step,
             )
-            return to_pixels(self._upscaler(x0))
+            large = self._upscaler(x0)
+            is_larger = min(x0.shape[2:]) > self.model.drawing.side
+            return to_pixels(reduced(large) if is_larger else large)
 
     def condition(self, scene: Scene, caption: str) -> Conditioning:
         """Return what the denoiser is told of a scene and its caption, for a batch of one."""
-        height, width = size(scene.shape, self.model.drawing.side)
+        height, width = size(scene.shape, side_for(scene, self.model.drawing.side))
         tokens, token_mask = self.text_encoder.states([caption])
         scene = self.references.own_colours(scene)
         pasted = guide.guide(scene, self.references, height=height, width=width)
@@ -144,6 +154,27 @@ def size(shape: str, side: int) -> tuple[int, int]:
     across, down = SHAPES[shape]
     unit = side // min(across, down)
     return unit * down, unit * across
+
+
+def side_for(scene: Scene, side: int) -> int:
+    """Return the shorter side of the denoiser's picture of a scene, where it is `side` for large things.
+
+    Half as long again where a thing is small, if the denoiser's grids allow it.
+    """
+    across, down = SHAPES[scene.shape]
+    short = min(across, down)
+    lengths = [max(i.box.w * across, i.box.h * down) / short for i in scene.items]
+    is_small = any(length < SMALL for length in lengths)
+    return 3 * side // 2 if is_small and 3 * side // 2 % GRID == 0 else side
+
+
+def reduced(x: Array) -> Array:
+    """Return (1, 3, H, W) at two thirds of its size, each pixel the mean of what it covers."""
+    for axis in (2, 3):
+        first, middle, last = (np.take(x, range(k, x.shape[axis], 3), axis) for k in range(3))
+        pair = np.stack([2 * first + middle, middle + 2 * last], axis + 1) / np.float32(3)
+        x = pair.reshape([2 * n if k == axis else n for k, n in enumerate(first.shape)])
+    return x
 
 
 def starting_noise(seed: int, *, height: int, width: int) -> Array:
