@@ -238,7 +238,7 @@ def test_usage_is_read_on_the_command_line(monkeypatch, tmp_path):
         return CliRunner().invoke(app, ["usage", *arguments])
 
     words = said()
-    assert "  built  fake-1  1 tries  0.04 USD\n" in words.stdout
+    assert "  built  fake-1  1 try  0.04 USD\n" in words.stdout
     assert "budget of built: 0.06 of 0.10 USD left this month, until " in words.stdout
     report = json.loads(said("--since", "2026-01-01", "--json").stdout)
     assert report["items"][0]["cost_usd"] == "0.04"

@@ -54,7 +54,8 @@ def _of_key(one: Spent) -> str:
 
 
 def _sums(one: Spent | UsageReport) -> str:
-    pieces = [f"{one.tries} tries", f"{one.cost_usd} USD"]
+    tries = "1 try" if one.tries == 1 else f"{one.tries} tries"
+    pieces = [tries, f"{one.cost_usd} USD"]
     if one.open_usd != "0.00":
         pieces.append(f"{one.open_usd} USD set aside")
     if one.unknown:
