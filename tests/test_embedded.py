@@ -51,7 +51,7 @@ def test_what_is_not_understood_is_said(engine):
 @pytest.mark.parametrize(("quality", "steps"), [("standard", 3), ("hd", 5)])
 def test_quality_is_a_number_of_steps(engine, quality, steps):
     heard = []
-    draw(engine, heard.append, quality=quality)
+    draw(engine, heard.append, quality=quality, prompt="A white cat")
     assert [step.step for step in heard] == list(range(1, steps + 1))
     assert {step.steps for step in heard} == {steps}
     assert heard[-1].preview.shape == (128, 128, 3)

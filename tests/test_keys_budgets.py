@@ -218,6 +218,6 @@ def test_usage_tells_keys_apart(monkeypatch, tmp_path):
         f'[keys.ada]\nsha256 = "{DIGEST}"\nbudget_usd = 0.1\n'
     )
     words = CliRunner().invoke(app, ["usage", "--key", "ada"]).stdout
-    assert "  paid  fake-1  key ada  1 tries  0.04 USD\n" in words
+    assert "  paid  fake-1  key ada  1 try  0.04 USD\n" in words
     assert "budget of the key ada: 0.06 of 0.10 USD left this month, until " in words
     assert CliRunner().invoke(app, ["usage", "--key", "none"]).exit_code != 0

@@ -60,7 +60,7 @@ def all_ended(service, tasks, seconds=90):
 def test_threads_begin_no_more_tries_than_the_limit_with_those_that_are_repeated(engine, tmp_path):
     row = LIMITED | {"engine": "timed", "concurrency": 8}
     with opened(tmp_path, first=row) as service:
-        tasks = [new(f"A cat, {i}", seed=i, model="fake-flaky") for i in range(4)]
+        tasks = [new(f"A cat with a limit, {i}", seed=i, model="fake-flaky") for i in range(4)]
         records = all_ended(service, service.submit_all(tasks))
     assert [(record.state, record.attempts) for record in records] == [("succeeded", 2)] * 4
     check(engine.times, 8)

@@ -498,7 +498,7 @@ def test_waiting_ends_in_time_and_many_may_wait(service):
     async def wait():
         begun = time.monotonic()
         assert not await service.wait([record.taskuuid], 0.2)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 4
         return await asyncio.gather(*(service.wait([record.taskuuid], 20) for _ in range(200)))
 
     assert all(asyncio.run(wait()))
