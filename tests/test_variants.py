@@ -320,12 +320,15 @@ def test_a_side_that_follows_the_other_is_limited_too():
     assert refusal(png(disc(100, 20)), w=1000).param == "w"
 
 
-def test_a_small_variant_of_a_large_picture_takes_less_than_50_ms():
+def test_a_small_variant_costs_a_fraction_of_a_large_one():
     source = png(disc(1024, 1024))
-    asked = read_variant({"w": "256"})
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        render(source, asked)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.05
+
+    def cost(width):
+        asked, seconds = read_variant({"w": str(width)}), []
+        for _ in range(5):
+            started = time.process_time()
+            render(source, asked)
+            seconds.append(time.process_time() - started)
+        return min(seconds)
+
+    assert cost(256) < 0.6 * cost(1023)
