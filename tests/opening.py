@@ -1,6 +1,7 @@
 """The service opened in a test, with gateways of engines that do as they are told."""
 
 import asyncio
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -8,9 +9,11 @@ from gouache import gateways
 from gouache.contract import BUILT_IN_GATEWAY, read
 from gouache.engines import open_engine
 from gouache.engines.fake import FakeEngine
+from gouache.errors import BudgetExceeded
 from gouache.records import NewTask
 from gouache.service import open_service
 from gouache.settings import read_settings
+from tests.served import until
 
 SPARE = "0b6f2a52-6f5e-4a5c-9d53-7a3f8f5d9c11"
 LAST = "7d0a9c1e-28b4-4f0c-9a34-0f6f3b1c8e52"
@@ -69,3 +72,31 @@ def new(prompt="A white cat", *, stubref=None, cache=True, **params):
 def ended(service, record, seconds=30):
     assert asyncio.run(service.wait([record.taskuuid], seconds)), "not ended in time"
     return service.task(record.taskuuid)
+
+
+@contextmanager
+def sent_at_once(service, rows, request, drawing):
+    """Send a try for each row at the same moment; yield those drawn and refused before any is settled."""
+    begin, drawn, refused = threading.Barrier(len(rows)), [], []
+    until_all_looked = threading.Event()
+
+    def draw():
+        drawn.append(None)
+        until_all_looked.wait(30)
+        return drawing
+
+    def one(row):
+        begin.wait()
+        try:
+            service.spending.drawing(row, request, draw)
+        except BudgetExceeded:
+            refused.append(None)
+
+    threads = [threading.Thread(target=one, args=(row,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(drawn) + len(refused) == len(rows), 30)
+    yield drawn, refused
+    until_all_looked.set()
+    for thread in threads:
+        thread.join()

@@ -1,6 +1,5 @@
 """Budgets are hard: nothing is sent that may go over one, whoever sends it, and whatever dies."""
 
-import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +17,7 @@ from gouache.settings import read_settings
 from gouache.spending import Spending
 from gouache.usage import Usage
 from tests.commands import begun
-from tests.opening import LAST, SPARE, Told, ended, install, new, opened
+from tests.opening import LAST, SPARE, Told, ended, install, new, opened, sent_at_once
 from tests.served import served, until
 
 PRICE = {"image_usd": "0.04"}
@@ -145,29 +144,8 @@ def test_what_is_set_aside_at_the_same_moment_is_set_aside_one_after_the_other(
         tmp_path, database_url=url, start=False, paid=PAID | {"budget_usd": "0.2"}
     ) as service:
         rows = [row_of(service, service.submit(new()).taskuuid) for _ in range(12)]
-        begin, drawn, refused = threading.Barrier(len(rows)), [], []
-        until_all_looked = threading.Event()
-
-        def draw():
-            drawn.append(None)
-            until_all_looked.wait(30)
-            return drawing
-
-        def one(row):
-            begin.wait()
-            try:
-                service.spending.drawing(row, REQUEST, draw)
-            except BudgetExceeded:
-                refused.append(None)
-
-        threads = [threading.Thread(target=one, args=(row,)) for row in rows]
-        for thread in threads:
-            thread.start()
-        until(lambda: len(drawn) + len(refused) == len(rows), 30)
-        assert (len(drawn), len(refused), spent(service)) == (5, 7, 200_000)
-        until_all_looked.set()
-        for thread in threads:
-            thread.join()
+        with sent_at_once(service, rows, REQUEST, drawing) as (drawn, refused):
+            assert (len(drawn), len(refused), spent(service)) == (5, 7, 200_000)
         assert spent(service) == 200_000
 
 

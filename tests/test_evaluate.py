@@ -1,8 +1,6 @@
 """The evaluation: real compositions are right, noise is wrong, and so is each deliberate mistake."""
 
 import dataclasses
-import json
-import lzma
 
 import pytest
 import torch
@@ -11,8 +9,8 @@ from PIL import Image
 from gouache.diffusion.guide import References
 from gouache.diffusion.pipeline import Pipeline
 from gouache.scene import Background, Box, Item, Scene, caption
+from tests.tiny_library import write_library
 from tests.tiny_model import write_model
-from training import library
 from training.classifier import Judge, Renderings, crop, everyday, group_of, load_judge, save_judge
 from training.classifier import train as train_judge
 from training.data import Data
@@ -47,35 +45,12 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("library")
-    sprites, vectors = [], []
-    for number, (name, body) in enumerate(DRAWINGS.items()):
-        for style, source in library.STYLE_SOURCES.items():
-            row = {
-                "id": f"{source}:{name}",
-                "src": source,
-                "emoji": chr(0x1F400 + number),
-                "vector": True,
-                "mono": style == "emblem",
-                "name": name,
-                "aliases": [f"{name} {letter}" for letter in "abcdefghij"],
-                "near": [],
-                "kind": "object",
-                "kw": [name],
-                "cat": "animal",
-                "article": "a",
-                "color": None,
-                "hue": None,
-                "recolor": False,
-            }
-            sprites.append(row)
-            svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{body}</svg>'
-            vectors.append({"id": row["id"], "svg": svg})
-    for file, rows in (("sprites", sprites), ("vectors", vectors)):
-        with lzma.open(root / f"{file}.jsonl.xz", "wt") as out:
-            out.writelines(json.dumps(row) + "\n" for row in rows)
-    library.build(root, root / "art", root / "bank", 64)
-    return root
+    return write_library(tmp_path_factory.mktemp("library"), DRAWINGS, of_animal)
+
+
+def of_animal(name):
+    aliases = [f"{name} {letter}" for letter in "abcdefghij"]
+    return {"aliases": aliases, "cat": "animal", "hue": None, "recolor": False}
 
 
 @pytest.fixture(scope="module")

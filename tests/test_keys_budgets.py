@@ -1,6 +1,5 @@
 """Budgets of keys: as hard as those of gateways, over all gateways, workers and tries."""
 
-import threading
 from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
@@ -19,7 +18,7 @@ from gouache.errors import BudgetExceeded, KeyNotFound, SettingsError
 from gouache.records import NewStub
 from gouache.settings import read_settings
 from tests.commands import begun
-from tests.opening import SPARE, Told, ended, install, new, opened
+from tests.opening import SPARE, Told, ended, install, new, opened, sent_at_once
 from tests.served import until
 
 PRICES = {model: {"image_usd": "0.04"} for model in ("fake-1", "fake-flaky")}
@@ -101,29 +100,8 @@ def test_what_two_gateways_set_aside_at_the_same_moment_is_of_one_budget(url, tm
         ]
         with reading(service._engine) as connection:
             rows = [ledger.task_row(connection, each, owner="ada") for each in taskuuids]
-        begin, drawn, refused = threading.Barrier(len(rows)), [], []
-        until_all_looked = threading.Event()
-
-        def draw():
-            drawn.append(None)
-            until_all_looked.wait(30)
-            return drawing
-
-        def one(row):
-            begin.wait()
-            try:
-                service.spending.drawing(row, REQUEST, draw)
-            except BudgetExceeded:
-                refused.append(None)
-
-        threads = [threading.Thread(target=one, args=(row,)) for row in rows]
-        for thread in threads:
-            thread.start()
-        until(lambda: len(drawn) + len(refused) == len(rows), 30)
-        assert (len(drawn), len(refused), spent(rows_of(service))) == (5, 7, 200_000)
-        until_all_looked.set()
-        for thread in threads:
-            thread.join()
+        with sent_at_once(service, rows, REQUEST, drawing) as (drawn, refused):
+            assert (len(drawn), len(refused), spent(rows_of(service))) == (5, 7, 200_000)
         assert spent(rows_of(service)) == 200_000
 
 
